@@ -1,0 +1,1 @@
+"""Options that engine libraries own, one module each."""

@@ -1,0 +1,1 @@
+"""Options that benchmark families own, one module each."""

@@ -1,0 +1,36 @@
+"""Recipe and Engine: what a builder is given, and what it leaves in the engine cache."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+
+from mlperf_registry.schema.knob import knob
+
+
+@attrs.frozen(kw_only=True)
+class Recipe:
+    """Everything that a builder may read. What is not in here cannot change the engine, and all of it is in the key."""
+
+    backend: str = knob("Registered alias of the engine library.")
+    library_version: str = knob("Version of the engine library.")
+    builder: str = knob("module:attribute of the builder class.")
+    builder_version: int = knob("The builder's own version; raised when its output changes.")
+    device: str = knob("Name and compute capability of the device built for; cpu architecture on a CPU.")
+    model_path: str = knob("Absolute path of the model; not in the key, its digest is.")
+    model_sha256: str = knob("Digest of the model file.")
+    values: dict[str, Any] = knob("Workload path to value, exactly the paths that the backend declares to read.")
+    at_default: tuple[str, ...] = knob("Paths whose value is the field's default; left out of the key.", default=())
+
+
+@attrs.frozen(kw_only=True)
+class Engine:
+    """What a runner opens."""
+
+    key: str = knob("Hex digest of the recipe.")
+    path: str = knob("Absolute folder of the engine.")
+    file: str = knob("Engine file inside the folder.")
+    sha256: str = knob("Digest of the engine file when it was built.")
+    reused: bool = knob("Whether the cache already had it.")
+    why: str = knob("Why it was reused or built, as a sentence.")

@@ -1,0 +1,69 @@
+"""knob(): the one way to declare a field of the schema, with its doc, unit and range.
+
+Help texts, the reference page, `explain`, shell completion and the structurer all read what is said here once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+
+Check = Callable[[Any], "str | None"]
+"""Takes a value of the right type; returns what is wrong with it as the end of a sentence ("must be ..."), or None."""
+
+_KEY = "knob"
+
+
+@attrs.frozen
+class Knob:
+    """What is known of a field besides its type and default."""
+
+    doc: str
+    unit: str | None
+    """Canonical unit of the value, as JSON gives it: ns, usec, ms, B, samples, samples/s, %, W, ..."""
+    check: Check | None
+    unit_in_name: bool
+    """Whether a bare number is unambiguous because the name carries the unit."""
+
+
+def knob(
+    doc: str,
+    *,
+    unit: str | None = None,
+    check: Check | None = None,
+    unit_in_name: bool = False,
+    default: Any = attrs.NOTHING,
+) -> Any:
+    """A field. Without ``default`` it is required; ``default=None`` goes with an optional type.
+
+    Args:
+        doc: one sentence, our own words.
+        unit: canonical unit. A duration or memory unit (ns, us, ms, s, B, ...) lets YAML say ``40min`` or ``16GiB``.
+        check: range or form; run on each value of a ``PerComponent``.
+        unit_in_name: a bare number is accepted as well (``deque_timeout_usec``).
+        default: the weakest value of all.
+    """
+    return attrs.field(default=default, metadata={_KEY: Knob(doc, unit, check, unit_in_name)})
+
+
+def knob_of(field: attrs.Attribute[Any]) -> Knob:
+    """The Knob of a field made by ``knob``."""
+    found: Knob = field.metadata[_KEY]
+    return found
+
+
+def at_least(low: float) -> Check:
+    """Values of ``low`` and more."""
+    return lambda value: None if value >= low else f"must be {low:g} or more"
+
+
+def above(low: float) -> Check:
+    """Values strictly greater than ``low``."""
+    return lambda value: None if value > low else f"must be greater than {low:g}"
+
+
+def between(low: float, high: float) -> Check:
+    """Values from ``low`` to ``high``, both included."""
+    return lambda value: None if low <= value <= high else f"must be from {low:g} to {high:g}"

@@ -1,0 +1,56 @@
+"""What a benchmark's or backend's code offers, by name: the entries of the plug-in table.
+
+An entry holds only strings, so that listing plug-ins imports none of their code.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+
+@attrs.frozen(kw_only=True)
+class BenchmarkPlugin:
+    """The code behind a benchmark family. Each string is ``module:attribute``."""
+
+    family: str
+    options: str | None = None
+    """attrs class of ``benchmark.options``; None for a family without options."""
+    dataset: str
+    """Callable ``(data: Data, options, scratch: Path | None) -> Dataset``; raises NotReady where data is missing."""
+    accuracy: str
+    """Callable ``(log: Path, dataset: Dataset, options) -> Score``; see harness.benchmarks.dataset."""
+    fault: str | None = None
+    """Why it cannot be used, as a sentence; the table of plug-ins sets it, no plug-in itself."""
+
+    @classmethod
+    def faulty(cls, family: str, fault: str) -> BenchmarkPlugin:
+        """Stands for a family whose plug-in does not load: its name is known, and using it is NotReady."""
+        return cls(family=family, dataset="", accuracy="", fault=fault)
+
+
+@attrs.frozen(kw_only=True)
+class BackendPlugin:
+    """The code behind an engine library."""
+
+    name: str
+    options: str | None = None
+    """attrs class of ``backend.options``."""
+    builder: str | None
+    """Class with ``version`` and ``build(recipe: Recipe, folder: Path) -> str``, the file's name; None: no code yet."""
+    runner: str | None
+    """Class with open, submit, drain, close; see harness.loadgen.runner."""
+    reads: tuple[str, ...]
+    """Paths of the workload that the builder reads: it is handed exactly these, and they make the engine key."""
+    imports: tuple[str, ...] = ()
+    """Top-level modules that must be importable."""
+    distribution: str | None = None
+    """Distribution whose version is part of the engine key."""
+    extra: str | None = None
+    """Extra of this package that installs them; None for a base dependency."""
+    fault: str | None = None
+    """Why it cannot be used, as a sentence; the table of plug-ins sets it, no plug-in itself."""
+
+    @classmethod
+    def faulty(cls, name: str, fault: str) -> BackendPlugin:
+        """Stands for a backend whose plug-in does not load: its name is known, and using it is NotReady."""
+        return cls(name=name, builder=None, runner=None, reads=(), fault=fault)

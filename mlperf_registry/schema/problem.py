@@ -1,0 +1,68 @@
+"""What can be wrong, as values: a Problem is one sentence with its place; the exceptions carry the exit code.
+
+Every layer reports through these, so that the command line needs no knowledge of who found the fault.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+import attrs
+
+
+@attrs.frozen
+class Problem:
+    """One thing that is wrong with a configuration, and where it was written."""
+
+    path: str
+    """Dotted path of the value, a group name, or the flag of a command line."""
+    message: str
+    """A sentence that says what is wrong."""
+    origin: str | None = None
+    """The file or the override that set the value; None where nothing did."""
+    line: int | None = None
+    """1-based line in ``origin``; None where it is not a file."""
+    hint: str | None = None
+    """The cure: nearest names, an example, a command."""
+
+    def __str__(self) -> str:
+        place = "" if self.origin is None else f" [{self.origin}{'' if self.line is None else f':{self.line}'}]"
+        cure = "" if self.hint is None else f" ({self.hint})"
+        return f"{self.path}: {self.message}{cure}{place}"
+
+    def as_json(self) -> dict[str, Any]:
+        """The object of the contract for programs: path, message, origin, line, hint."""
+        return attrs.asdict(self)
+
+
+class MlperfError(Exception):
+    """Any failure that the command line answers with a sentence instead of a traceback."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class ConfigError(MlperfError):
+    """Bad input: carries every problem found, not only the first (exit code 2)."""
+
+    exit_code = 2
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems: tuple[Problem, ...] = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Launchers carry a job's exception between processes.
+        return (type(self), (self.problems,))
+
+
+class NotReady(MlperfError):
+    """The environment lacks something: data, a model, a package, a device (exit code 3)."""
+
+    exit_code = 3
+
+
+class RunFailed(MlperfError):
+    """A build or a run started and did not end well (exit code 1)."""
+
+    exit_code = 1

@@ -1,0 +1,78 @@
+"""RunResult: result.json, the contract for scripts, CI and other people's tools."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import attrs
+
+from mlperf_registry.schema.knob import knob
+
+RESULT_SCHEMA = 1
+"""Version of result.json."""
+
+
+@attrs.frozen(kw_only=True)
+class Metric:
+    """One figure."""
+
+    name: str = knob("LoadGen's name, or ours for what the SUT measured.")
+    value: float | int = knob("The figure.")
+    unit: str = knob("Its unit.")
+
+
+@attrs.frozen(kw_only=True)
+class Accuracy:
+    """What an accuracy run reached."""
+
+    metric: str = knob("Metric that decides.")
+    value: float = knob("Value reached.")
+    target: float | None = knob("Value to reach; absent where no round gives one.")
+    passed: bool = knob("Whether every bound holds.")
+    samples: int = knob("Samples scored.")
+
+
+@attrs.frozen(kw_only=True)
+class EngineUsed:
+    """The engine of a run."""
+
+    key: str = knob("Engine key.")
+    path: str = knob("Folder in the engine cache.")
+    reused: bool = knob("Whether the cache had it.")
+
+
+@attrs.frozen(kw_only=True)
+class RunResult:
+    """One finished run. The field names are fixed; see the contract for programs."""
+
+    schema: int = knob("Version of this form.")
+    run_id: str = knob("Unique id.")
+    started: str = knob("UTC time, ISO 8601.")
+    system: str = knob("System id.")
+    benchmark: str = knob("Benchmark id.")
+    mini: bool = knob("Whether it is a mini benchmark.")
+    scenario: str = knob("Scenario.")
+    accuracy_target: str = knob("0.99 or 0.999.")
+    power_setting: str = knob("MaxP or MaxQ.")
+    harness: str = knob("Harness variant.")
+    backend: str = knob("Engine library.")
+    mode: str = knob("explore, test_run, submission.")
+    round: str = knob("Round whose rules hold.")
+    tuned_round: str = knob("Round of the tuned values, or none.")
+    division: str = knob("closed or open.")
+    category: str | None = knob("Category, where known.")
+    weights: Literal["trained", "random"] = knob("Whether the weights are the trained ones.")
+    config_digest: str = knob("SHA-256 of the canonical workload.")
+    seeds: dict[str, int] = knob("qsl, sample_index, schedule.")
+    valid: bool | None = knob("LoadGen's word under this plan's settings; absent without a performance run.")
+    reasons: tuple[str, ...] = knob("LoadGen's reasons for INVALID, its error lines, and what else went wrong.")
+    rule_breaches: tuple[str, ...] = knob("Rules of the round that the plan breaks.")
+    submittable: bool = knob("Valid, accurate, no breach, a full benchmark, trained weights.")
+    metrics: tuple[Metric, ...] = knob("Headline first.")
+    latency: dict[str, float] | None = knob("Percentile to nanoseconds, from LoadGen's summary.")
+    accuracy: Accuracy | None = knob("The accuracy run, where there was one.")
+    engine: EngineUsed = knob("The engine.")
+    versions: dict[str, str] = knob("Distribution to version.")
+    host: dict[str, Any] = knob("Machine facts: cpu, cores, memory, os, python.")
+    log_dir: str = knob("The run's folder.")
+    report: str | None = knob("The HTML report.")
