@@ -1,0 +1,190 @@
+"""The lazy table of benchmark families and backends: ours by name, others by entry point. Imports none of their code.
+
+Third parties declare, in a wheel of their own:
+
+    [project.entry-points."mlperf_registry.benchmarks"]   <family> = "module:BENCHMARK"   a BenchmarkPlugin
+    [project.entry-points."mlperf_registry.backends"]     <name>   = "module:BACKEND"     a BackendPlugin
+    [project.entry-points."mlperf_registry.conf"]         <name>   = "package"            whose folder conf/ holds YAML
+
+A plug-in whose code does not load keeps its name in the table, with its fault: it must not break what does not use it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+from functools import cache
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, TypeVar
+
+from mlperf_registry.schema.plugin import BackendPlugin, BenchmarkPlugin
+from mlperf_registry.schema.problem import ConfigError, NotReady, Problem
+
+OUR_BENCHMARKS = {
+    plugin.family: plugin
+    for plugin in (
+        BenchmarkPlugin(
+            family="resnet50",
+            options="mlperf_registry.schema.benchmarks.resnet50:ResNet50Options",
+            dataset="harness.benchmarks.resnet50.data:open_dataset",
+            accuracy="harness.benchmarks.resnet50.accuracy:top1",
+        ),
+    )
+}
+
+OUR_BACKENDS = {
+    plugin.name: plugin
+    for plugin in (
+        BackendPlugin(
+            name="onnxruntime",
+            options="mlperf_registry.schema.backends.onnxruntime:OnnxRuntimeOptions",
+            builder="harness.backends.onnxruntime.builder:OnnxRuntimeBuilder",
+            runner="harness.backends.onnxruntime.runner:OnnxRuntimeRunner",
+            reads=("builder.precision", "backend.options.graph_optimization"),
+            imports=("onnxruntime",),
+            distribution="onnxruntime",
+        ),
+        # Published values are TensorRT's; the entry lets them be listed and explained before its code is here.
+        BackendPlugin(
+            name="tensorrt",
+            builder=None,
+            runner=None,
+            reads=(
+                "builder.gpu_batch_size",
+                "builder.precision",
+                "builder.input_dtype",
+                "builder.input_format",
+                "builder.workspace_size",
+                "builder.active_sms",
+                "runtime.gpu_copy_streams",
+            ),
+            imports=("tensorrt", "cuda"),
+            distribution="tensorrt",
+            extra="tensorrt",
+        ),
+    )
+}
+
+P = TypeVar("P", BenchmarkPlugin, BackendPlugin)
+
+
+@cache
+def benchmarks() -> dict[str, BenchmarkPlugin]:
+    """Family to plug-in, third parties' included."""
+    return _joined(OUR_BENCHMARKS, "mlperf_registry.benchmarks", BenchmarkPlugin)
+
+
+@cache
+def backends() -> dict[str, BackendPlugin]:
+    """Name to plug-in, third parties' included."""
+    return _joined(OUR_BACKENDS, "mlperf_registry.backends", BackendPlugin)
+
+
+def benchmark(family: str) -> BenchmarkPlugin:
+    """The plug-in of a family.
+
+    Raises:
+        ConfigError: with the nearest names, when there is none.
+        NotReady: when its code does not load.
+    """
+    return _named(benchmarks(), family, "benchmark.family")
+
+
+def backend(name: str) -> BackendPlugin:
+    """The plug-in of a backend.
+
+    Raises:
+        ConfigError: with the nearest names, when there is none.
+        NotReady: when its code does not load.
+    """
+    return _named(backends(), name, "backend.name")
+
+
+@cache
+def conf_roots() -> tuple[Path, ...]:
+    """The conf/ folders that other distributions bring, in the order of their names."""
+    roots = []
+    for entry in sorted(entry_points(group="mlperf_registry.conf"), key=lambda entry: entry.name):
+        with contextlib.suppress(ImportError):
+            spec = find_spec(entry.value)
+            if spec is not None and spec.submodule_search_locations:
+                roots.append(Path(next(iter(spec.submodule_search_locations))) / "conf")
+    return tuple(root for root in roots if root.is_dir())
+
+
+def load(target: str) -> Any:
+    """The object that ``module:attribute`` names.
+
+    Raises:
+        NotReady: when there is none, or its module needs another that is not installed.
+    """
+    module, _, attribute = target.partition(":")
+    try:
+        return getattr(import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise NotReady(f"{target} does not load: {error}.") from error
+
+
+def require(plugin: BackendPlugin) -> None:
+    """Check that the backend can run here at all.
+
+    Raises:
+        NotReady: when this version has no code for it, or a module that it imports is absent.
+    """
+    _refuse_faulty(plugin)
+    if plugin.builder is None or plugin.runner is None:
+        raise NotReady(
+            f"The backend {plugin.name} has no builder and runner in this version; choose another with backend=NAME."
+        )
+    missing = [module for module in plugin.imports if find_spec(module) is None]
+    if missing:
+        wanted = f"mlperf-registry[{plugin.extra}]" if plugin.extra else " ".join(missing)
+        raise NotReady(
+            f"The backend {plugin.name} needs {', '.join(missing)}, not installed here: pip install '{wanted}'"
+        )
+
+
+def _joined(ours: dict[str, P], group: str, kind: type[P]) -> dict[str, P]:
+    table, owners = dict(ours), dict.fromkeys(ours, "mlperf-registry")
+    for entry in entry_points(group=group):
+        owner = owners.setdefault(entry.name, _distribution(entry))
+        if entry.name in table:
+            fault = f"Both {owner} and {_distribution(entry)} bring {group}:{entry.name}: uninstall one of them."
+            table[entry.name] = kind.faulty(entry.name, fault)
+        else:
+            table[entry.name] = _loaded(entry, kind)
+    return table
+
+
+def _loaded(entry: EntryPoint, kind: type[P]) -> P:
+    try:
+        plugin = entry.load()
+    except Exception as error:  # a third party's module may raise anything
+        wrong = f"does not load: {type(error).__name__}: {error}"
+    else:
+        if isinstance(plugin, kind):
+            return plugin
+        wrong = f"is no {kind.__name__}"
+    owner = _distribution(entry)
+    return kind.faulty(entry.name, f"{entry.value} of {owner} {wrong}. Repair or uninstall {owner}.")
+
+
+def _distribution(entry: EntryPoint) -> str:
+    return entry.dist.name if entry.dist is not None else "an unknown distribution"
+
+
+def _named(table: dict[str, P], name: str, path: str) -> P:
+    if name not in table:
+        near = difflib.get_close_matches(name, table, n=3)
+        known = f"did you mean {', '.join(near)}?" if near else f"known: {', '.join(sorted(table))}"
+        raise ConfigError([Problem(path, f"no plug-in is called {name!r}", hint=known)])
+    _refuse_faulty(table[name])
+    return table[name]
+
+
+def _refuse_faulty(plugin: BenchmarkPlugin | BackendPlugin) -> None:
+    if plugin.fault is not None:
+        raise NotReady(plugin.fault)

@@ -1,0 +1,82 @@
+"""Where YAML lies: conf/ of this package, the users' systems, and what plug-ins bring.
+
+A checkout's own conf/ comes first: an editable install must not read a stale copy in site-packages.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+
+from mlperf_registry.schema.problem import NotReady
+
+SYSTEMS_VARIABLE = "MLPERF_SYSTEMS_PATH"
+SCRATCH_VARIABLE = "MLPERF_SCRATCH_PATH"
+
+NO_SOURCE = "its configuration does not say where to get it"
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def conf_root() -> Path:
+    """The folder with config.yaml: beside the package in a checkout, inside it after a wheel install.
+
+    Raises:
+        NotReady: when neither is there, which means a broken installation.
+    """
+    for candidate in (_PACKAGE.parent / "conf", _PACKAGE / "conf"):
+        if (candidate / "config.yaml").is_file():
+            return candidate
+    raise NotReady(f"No conf/config.yaml beside or inside {_PACKAGE}: reinstall the package.")
+
+
+def system_roots(environ: Mapping[str, str], *, working_dir: Path, given: tuple[Path, ...] = ()) -> tuple[Path, ...]:
+    """Folders with the user's system YAML, strongest first: ``--systems``, $MLPERF_SYSTEMS_PATH, ./systems."""
+    named = [Path(part) for part in environ.get(SYSTEMS_VARIABLE, "").split(os.pathsep) if part]
+    checkout = _PACKAGE.parent / "systems"
+    return tuple(
+        dict.fromkeys(root.resolve() for root in (*given, *named, working_dir / "systems", checkout) if root.is_dir())
+    )
+
+
+def package_file(location: str) -> Path | None:
+    """The file that ``package:<package>/<path>`` names, or None where ``location`` has another form.
+
+    Only top-level packages are named, so that finding the file imports no code.
+
+    Raises:
+        NotReady: when the package is not installed.
+    """
+    if not location.startswith("package:"):
+        return None
+    package, _, path = location.removeprefix("package:").partition("/")
+    spec = find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise NotReady(f"{location}: the package {package!r} is not installed. Install it, or change the path.")
+    return Path(next(iter(spec.submodule_search_locations))) / path
+
+
+def resolve_path(location: str, scratch: Path | None, *, source: str) -> Path:
+    """The absolute path of a model or data location of the config.
+
+    Args:
+        location: ``package:...``, an absolute path, or a path relative to the scratch space.
+        scratch: the scratch space, where one is set.
+        source: where to get what is missing, for the error.
+
+    Raises:
+        NotReady: when the path is relative and there is no scratch space, or nothing lies at the path.
+    """
+    path = package_file(location) or Path(location)
+    if not path.is_absolute():
+        if scratch is None:
+            raise NotReady(
+                f"{location} lies in the scratch space, and ${SCRATCH_VARIABLE} is not set. Set it to the folder that "
+                f"holds data/, models/ and preprocessed_data/, and put there {location}: {source or NO_SOURCE}"
+            )
+        path = scratch / path
+    if not path.exists():
+        raise NotReady(f"{path} is missing. Get it: {source or NO_SOURCE}. Put it at {path}.")
+    return path
