@@ -1,0 +1,326 @@
+"""Plain dict to frozen attrs objects and back: strict types, units as text, and every problem in one report.
+
+OmegaConf and attrs convert leniently and stop at the first error; a batch size of 32.7 must not become 32.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import types
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import attrs
+
+from mlperf_registry import plugins
+from mlperf_registry.schema.components import PerComponent
+from mlperf_registry.schema.knob import Knob, knob_of
+from mlperf_registry.schema.problem import ConfigError, Problem
+from mlperf_registry.schema.quantity import example, is_quantity_unit, parse_quantity
+from mlperf_registry.schema.sections import Backend, Benchmark
+from mlperf_registry.schema.workload import Workload
+
+T = TypeVar("T")
+Path = tuple[str, ...]
+Origin = Callable[[Path], "tuple[str | None, int | None]"]
+
+_BAD = object()
+"""Stands for a value that could not be made; its problem is already noted."""
+
+_OWNERS: dict[type, tuple[str, Callable[[str], Any]]] = {
+    Benchmark: ("family", plugins.benchmark),
+    Backend: ("name", plugins.backend),
+}
+"""Sections with an ``options`` field, the sibling that names who owns it, and the table of owners."""
+
+
+@attrs.define
+class _Context:
+    origin: Origin
+    canonical: bool
+    problems: list[Problem]
+    components: tuple[str, ...] | None = None
+
+    def refuse(self, path: Path, message: str, hint: str | None = None) -> Any:
+        origin, line = self.origin(path)
+        self.problems.append(Problem(".".join(path), message, origin, line, hint))
+        return _BAD
+
+
+_Convert = Callable[[Any, Path, _Context], Any]
+
+
+def structure(cls: type[T], tree: Mapping[str, Any], *, origin: Origin | None = None, canonical: bool = False) -> T:
+    """The object of ``cls`` that ``tree`` describes.
+
+    Args:
+        cls: an attrs class whose fields were made by ``knob``.
+        tree: plain nested dict; a None counts as absent.
+        origin: path to (file or override, line), for the problems.
+        canonical: the tree is JSON of ours, so numbers are bare and in the canonical unit.
+
+    Raises:
+        ConfigError: with every problem of the tree.
+    """
+    context = _Context(origin or _nowhere, canonical, [])
+    wanted: Any = cls
+    made = _convert_class(wanted)(tree, (), context)
+    if context.problems:
+        raise ConfigError(context.problems)
+    result: T = made
+    return result
+
+
+def unstructure(value: Any) -> Any:
+    """Plain dicts, lists and scalars, in canonical units: what ``structure(..., canonical=True)`` reads back."""
+    if attrs.has(type(value)):
+        return {field.name: unstructure(getattr(value, field.name)) for field in attrs.fields(type(value))}
+    if isinstance(value, Mapping):
+        return {key: unstructure(item) for key, item in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [unstructure(item) for item in value]
+    return value
+
+
+def options_class(section: type, owner: str | None) -> type | None:
+    """The attrs class of ``options`` in ``section`` (Benchmark or Backend) for the family or backend ``owner``.
+
+    Raises:
+        ConfigError: when no plug-in has the name.
+    """
+    if owner is None or section not in _OWNERS:
+        return None
+    target = _OWNERS[section][1](owner).options
+    found: type | None = None if target is None else plugins.load(target)
+    return found
+
+
+def leaf_fields(cls: type, prefix: Path = ()) -> Iterable[tuple[Path, attrs.Attribute[Any], Any]]:
+    """(path, attribute, type) of every leaf of ``cls``, nested classes walked; ``options`` count as one leaf."""
+    for field, hint in _fields(cls):
+        nested = _attrs_class(hint)
+        if nested is not None:
+            yield from leaf_fields(nested, (*prefix, field.name))
+        else:
+            yield (*prefix, field.name), field, hint
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """A hint with the names that look most like ``name``, or None where none does."""
+    near = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
+    return f"did you mean {' or '.join(repr(item) for item in near)}?" if near else None
+
+
+def _nowhere(path: Path) -> tuple[None, None]:
+    return None, None
+
+
+@cache
+def _fields(cls: type) -> tuple[tuple[attrs.Attribute[Any], Any], ...]:
+    hints = get_type_hints(cls)
+    return tuple((field, hints[field.name]) for field in attrs.fields(cls))
+
+
+def _attrs_class(hint: Any) -> type | None:
+    return hint if isinstance(hint, type) and attrs.has(hint) else None
+
+
+@cache
+def _convert_class(cls: Any) -> _Convert:
+    fields = [
+        (field.name, field.default is attrs.NOTHING, _convert_field(hint, knob_of(field)))
+        for field, hint in _fields(cls)
+    ]
+    names = [name for name, _, _ in fields]
+    known = frozenset(names)
+    owned = cls in _OWNERS
+
+    def convert(tree: Any, path: Path, context: _Context) -> Any:
+        if not isinstance(tree, Mapping):
+            return context.refuse(path, f"expected a section with {', '.join(names)}, got {tree!r}")
+        if cls is Workload:
+            _note_components(tree, context)
+        before = len(context.problems)
+        for key in tree:
+            if key not in known:
+                context.refuse(
+                    (*path, str(key)), "no such field", nearest(str(key), names) or f"known: {', '.join(names)}"
+                )
+        made: dict[str, Any] = {}
+        for name, required, convert_value in fields:
+            value = tree.get(name)
+            if owned and name == "options":
+                made[name] = _convert_options(cls, tree, path, context)
+            elif value is not None:
+                made[name] = convert_value(value, (*path, name), context)
+            elif required:
+                context.refuse((*path, name), "required, and nothing sets it")
+        return _BAD if len(context.problems) > before else cls(**made)
+
+    return convert
+
+
+def _note_components(tree: Mapping[str, Any], context: _Context) -> None:
+    benchmark = tree.get("benchmark")
+    components = benchmark.get("components") if isinstance(benchmark, Mapping) else None
+    if isinstance(components, (list, tuple)):
+        context.components = tuple(str(component) for component in components)
+
+
+def _convert_options(cls: type, tree: Mapping[str, Any], path: Path, context: _Context) -> Any:
+    sibling, table = _OWNERS[cls]
+    owner = tree.get(sibling)
+    if not isinstance(owner, str):
+        return None
+    try:
+        target = table(owner).options
+    except ConfigError as error:
+        for problem in error.problems:
+            context.refuse((*path, sibling), problem.message, problem.hint)
+        return _BAD
+    options = tree.get("options") or {}
+    if target is None:
+        if options:
+            context.refuse((*path, "options"), f"{owner} has no options of its own")
+        return None
+    return _convert_class(plugins.load(target))(options, (*path, "options"), context)
+
+
+def _convert_field(hint: Any, knob: Knob) -> _Convert:
+    convert = _convert_type(hint, knob)
+    check = knob.check
+    if check is None:
+        return convert
+
+    def checked(value: Any, path: Path, context: _Context) -> Any:
+        made = convert(value, path, context)
+        if made is _BAD:
+            return made
+        for item in made.values() if isinstance(made, Mapping) else (made,):
+            wrong = check(item)
+            if wrong is not None:
+                return context.refuse(path, f"{wrong}{f' {knob.unit}' if knob.unit else ''}, got {value!r}")
+        return made
+
+    return checked
+
+
+def _convert_type(hint: Any, knob: Knob) -> _Convert:
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        (inner,) = (argument for argument in arguments if argument is not type(None))
+        return _convert_type(inner, knob)
+    if origin is Literal:
+        return _choice(arguments)
+    if origin is tuple:
+        return _sequence(_convert_type(arguments[0], knob))
+    if origin is dict:
+        return _mapping(_convert_type(arguments[1], knob), dict)
+    if origin is PerComponent:
+        return _per_component(_convert_type(arguments[0], knob))
+    if _attrs_class(hint) is not None:
+        return _convert_class(hint)
+    if hint is int and is_quantity_unit(knob.unit):
+        return _quantity(knob)
+    return {bool: _boolean, int: _integer, float: _number, str: _text, Any: _anything}[hint]
+
+
+def _choice(choices: tuple[Any, ...]) -> _Convert:
+    def convert(value: Any, path: Path, context: _Context) -> Any:
+        if isinstance(value, str) and value in choices:
+            return value
+        shown = ", ".join(str(choice) for choice in choices)
+        return context.refuse(path, f"must be one of {shown}, got {value!r}", nearest(str(value), map(str, choices)))
+
+    return convert
+
+
+def _sequence(convert_item: _Convert) -> _Convert:
+    def convert(value: Any, path: Path, context: _Context) -> Any:
+        if not isinstance(value, (list, tuple)):
+            return context.refuse(path, f"expected a list, got {value!r}")
+        made = tuple(convert_item(item, path, context) for item in value)
+        return _BAD if _BAD in made else made
+
+    return convert
+
+
+def _mapping(convert_item: _Convert, make: Callable[[dict[str, Any]], Any]) -> _Convert:
+    def convert(value: Any, path: Path, context: _Context) -> Any:
+        if not isinstance(value, Mapping):
+            return context.refuse(path, f"expected a mapping, got {value!r}")
+        made = {
+            str(key): convert_item(item, (*path, str(key)), context) for key, item in value.items() if item is not None
+        }
+        return _BAD if any(item is _BAD for item in made.values()) else make(made)
+
+    return convert
+
+
+def _per_component(convert_item: _Convert) -> _Convert:
+    whole = _mapping(convert_item, PerComponent)
+
+    def convert(value: Any, path: Path, context: _Context) -> Any:
+        components = context.components
+        if not isinstance(value, Mapping):
+            if components is not None and len(components) > 1:
+                shown = ", ".join(f"{component}: ..." for component in components)
+                return context.refuse(
+                    path, f"one value for {len(components)} components, got {value!r}", f"write {{{shown}}}"
+                )
+            made = convert_item(value, path, context)
+            return _BAD if made is _BAD else PerComponent({components[0] if components else "model": made})
+        unknown = [str(key) for key in value if components is not None and key not in components]
+        for key in unknown:
+            assert components is not None
+            context.refuse(
+                (*path, key), "no such component", nearest(key, components) or f"known: {', '.join(components)}"
+            )
+        return _BAD if unknown else whole(value, path, context)
+
+    return convert
+
+
+def _quantity(knob: Knob) -> _Convert:
+    unit = knob.unit
+    assert unit is not None
+
+    def convert(value: Any, path: Path, context: _Context) -> Any:
+        if isinstance(value, str) and not context.canonical:
+            try:
+                return parse_quantity(value, unit)
+            except ValueError as error:
+                return context.refuse(path, str(error))
+        if (knob.unit_in_name or context.canonical) and isinstance(value, int) and not isinstance(value, bool):
+            return value
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and not knob.unit_in_name:
+            return context.refuse(path, f"{value!r} of what?", f"write it with a unit, such as {example(unit)}")
+        return context.refuse(path, f"expected a quantity such as {example(unit)!r}, got {value!r}")
+
+    return convert
+
+
+def _boolean(value: Any, path: Path, context: _Context) -> Any:
+    return value if isinstance(value, bool) else context.refuse(path, f"expected true or false, got {value!r}")
+
+
+def _integer(value: Any, path: Path, context: _Context) -> Any:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    return context.refuse(path, f"expected a whole number, got {value!r}")
+
+
+def _number(value: Any, path: Path, context: _Context) -> Any:
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
+        return value
+    return context.refuse(path, f"expected a number, got {value!r}")
+
+
+def _text(value: Any, path: Path, context: _Context) -> Any:
+    return value if isinstance(value, str) else context.refuse(path, f"expected text, got {value!r}")
+
+
+def _anything(value: Any, path: Path, context: _Context) -> Any:
+    return value
