@@ -1,0 +1,36 @@
+"""What has no meaning in any round: a scenario, target, harness or engine library that a benchmark never had.
+
+The registry refuses these before anything is structured; what only some rounds lack is a breach of a rule instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mlperf_registry.schema.problem import Problem
+from mlperf_registry.schema.sections import Benchmark
+
+_CHOICES = {
+    "scenario": ("scenarios", "scenario", "in any round"),
+    "accuracy_target": ("accuracy_targets", "accuracy target", "in any round"),
+    "harness": ("harnesses", "harness", "in any round"),
+    "backend": ("backends", "backend", "here"),
+}
+"""Group to the field of Benchmark that lists its options, its name in a sentence, and where it is looked for."""
+
+
+def meaningless(benchmark: Benchmark, choices: Mapping[str, str]) -> tuple[Problem, ...]:
+    """One problem for each choice that ``benchmark`` cannot be combined with; none where all have a meaning.
+
+    Args:
+        benchmark: says what exists.
+        choices: group (scenario, accuracy_target, harness, backend; others are ignored) to option on the command line.
+    """
+    problems = []
+    for group, (field, noun, where) in _CHOICES.items():
+        known: tuple[str, ...] = getattr(benchmark, field)
+        option = choices.get(group)
+        if option is not None and option not in known:
+            message = f"{benchmark.id} has no {option} {noun} {where}; it has {', '.join(known)}"
+            problems.append(Problem(group, message, hint=f"choose {group}={known[0]}" if known else None))
+    return tuple(problems)

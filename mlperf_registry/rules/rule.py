@@ -1,0 +1,82 @@
+"""Rule: one sentence of the rules of MLPerf as a value, and Case: what a rule looks at.
+
+A rule never raises and never looks at the mode: whether a breach warns or ends the command is the entry point's affair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import attrs
+
+from mlperf_registry.rules.round import BenchmarkRules, Round, ScenarioRules
+from mlperf_registry.schema.plan import Breach, LoadGenSettings
+from mlperf_registry.schema.workload import Workload
+
+Division = Literal["closed", "open"]
+BOTH_DIVISIONS: tuple[Division, ...] = ("closed", "open")
+
+
+@attrs.frozen(kw_only=True)
+class Case:
+    """A workload beside the round that judges it."""
+
+    workload: Workload
+    round: Round
+    settings: LoadGenSettings
+    """The performance run's, complete."""
+
+    @property
+    def scenario(self) -> str:
+        """The scenario's option."""
+        return self.workload.cell.scenario
+
+    @property
+    def target(self) -> str:
+        """The accuracy target's option."""
+        return self.workload.cell.accuracy_target
+
+    @property
+    def benchmark(self) -> BenchmarkRules | None:
+        """The round's rules for the benchmark, a mini's parent included; None where the round does not have it."""
+        return self.round.benchmarks.get(self.workload.benchmark.rules_as)
+
+    @property
+    def bounds(self) -> ScenarioRules:
+        """The round's rules for the scenario."""
+        return self.round.scenario(self.benchmark, self.scenario)
+
+
+Check = Callable[[Case], "str | None"]
+"""Returns what the rule asks and what the value is, as a sentence without its full stop, or None where it is kept."""
+
+
+@attrs.frozen(kw_only=True)
+class Rule:
+    """One rule, and where it applies."""
+
+    id: str
+    path: str
+    """Path of the value that it judges."""
+    judges: Literal["cell", "values"]
+    """A breach of a rule about the cell forbids the combination itself; one about values is cured by other values."""
+    divisions: tuple[Division, ...] = BOTH_DIVISIONS
+    scenarios: tuple[str, ...] = ()
+    """Scenario options; empty: all."""
+    check: Check
+    reason: str
+    """Why the rule exists, as a sentence."""
+    citation: str
+    """Where it is written; ``{rules}`` and the like stand for the round's sources."""
+
+    def breach(self, case: Case) -> Breach | None:
+        """How ``case`` breaks the rule; None where it keeps it or the rule does not apply."""
+        if case.workload.division not in self.divisions or (self.scenarios and case.scenario not in self.scenarios):
+            return None
+        message = self.check(case)
+        if message is None:
+            return None
+        return Breach(
+            rule=self.id, path=self.path, message=message, reason=self.reason, citation=case.round.cite(self.citation)
+        )

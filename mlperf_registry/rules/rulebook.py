@@ -1,0 +1,380 @@
+"""RULES: every rule that a configuration can break before it runs, each with its reason and where it is written.
+
+What the open division relaxes is said here by ``divisions``; the numbers are the round's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+from mlperf_registry.rules.rule import Case, Check, Division, Rule
+from mlperf_registry.schema.plan import Breach
+
+_CLOSED: tuple[Division, ...] = ("closed",)
+_SERVER = ("server", "interactive")
+
+_SCENARIOS = "{rules}, Scenarios"
+_BENCHMARKS = "{rules}, Benchmarks, and {checker}, MODEL_CONFIG"
+_RUN_TO_RUN = "A run that is shorter or smaller varies too much from one time to the next to be compared."
+_EARLY_STOPPING = "With fewer queries, early stopping cannot estimate the percentile at its confidence of 99 %."
+_TAIL = "Results are compared at one point of the latency distribution."
+_LATENCY = "A rate counts only under the latency that the benchmark's users are promised."
+
+
+def breaches(case: Case, *, judges: Literal["cell", "values"] | None = None) -> tuple[Breach, ...]:
+    """Every breach of ``case``, in the order of RULES; with ``judges``, only of the rules of that kind."""
+    found = (rule.breach(case) for rule in RULES if judges in (None, rule.judges))
+    return tuple(breach for breach in found if breach is not None)
+
+
+def _benchmark_in_round(case: Case) -> str | None:
+    if case.benchmark is not None:
+        return None
+    return f"{case.round.round} has no benchmark {case.workload.benchmark.rules_as}"
+
+
+def _category_has_benchmark(case: Case) -> str | None:
+    category, benchmark = case.workload.effective_category, case.benchmark
+    if benchmark is None or category is None or category in benchmark.categories:
+        return None
+    known = " and ".join(repr(name) for name in benchmark.categories)
+    return f"{case.round.round} has {case.workload.benchmark.rules_as} in {known}, not in {category!r}"
+
+
+def _category_has_scenario(case: Case) -> str | None:
+    category, benchmark = case.workload.effective_category, case.benchmark
+    if benchmark is None or (category is not None and category not in benchmark.categories):
+        return None
+    name = case.workload.benchmark.rules_as
+    if category is None:
+        if benchmark.categories_with(case.scenario):
+            return None
+        return f"{case.round.round} has no {case.scenario} for {name} in any category"
+    known = benchmark.categories[category].scenarios
+    if case.scenario in known:
+        return None
+    return f"in {category!r}, {case.round.round} has {name} in {', '.join(known)}, not in {case.scenario}"
+
+
+def _target_in_round(case: Case) -> str | None:
+    if case.benchmark is None or case.target in case.benchmark.targets:
+        return None
+    known = ", ".join(case.benchmark.targets)
+    return f"{case.round.round} has {case.workload.benchmark.rules_as} at {known}, not at {case.target}"
+
+
+def _category_stated(case: Case) -> str | None:
+    if case.workload.effective_category is not None:
+        return None
+    return "unknown, so that only what all categories share was checked; set category=datacenter or category=edge"
+
+
+def _min_duration(case: Case) -> str | None:
+    least, value = case.bounds.min_duration or 0, case.settings.min_duration_ms
+    return None if value >= least else f"must be {least / 1000:g} s or more, is {value / 1000:g} s"
+
+
+def _max_duration(case: Case) -> str | None:
+    least, value = case.bounds.min_duration or 0, case.settings.max_duration_ms
+    if value == 0 or value >= least:
+        return None
+    return f"must not end a run before {least / 1000:g} s, is {value / 1000:g} s"
+
+
+def _min_query_count(case: Case) -> str | None:
+    least, value = case.bounds.fewest_queries or 1, case.settings.min_query_count
+    return None if value >= least else f"must be {least} or more, is {value}"
+
+
+def _max_query_count(case: Case) -> str | None:
+    least, value = case.bounds.fewest_queries or 1, case.settings.max_query_count
+    return None if value == 0 or value >= least else f"must not end a run before {least} queries, is {value}"
+
+
+def _offline_samples(case: Case) -> str | None:
+    least = (case.benchmark and case.benchmark.offline_min_samples) or 1
+    value = case.settings.min_query_count
+    return None if value >= least else f"the Offline query must hold {least} samples or more, holds {value}"
+
+
+def _dataset_size(case: Case) -> str | None:
+    if case.benchmark is None or case.workload.benchmark.mini:
+        return None
+    whole, value = case.benchmark.dataset_size, case.workload.data.sample_count
+    return None if value == whole else f"must be the whole set of {whole} samples, is {value}"
+
+
+def _performance_sample_count(case: Case) -> str | None:
+    if case.benchmark is None:
+        return None
+    least, value = case.benchmark.performance_sample_count, case.settings.performance_sample_count_override
+    if case.workload.benchmark.mini:
+        least = min(least, case.workload.data.sample_count)
+    return None if value >= least else f"must be {least} or more, is {value}"
+
+
+def _seed(name: Literal["qsl", "sample_index", "schedule"]) -> Rule:
+    def check(case: Case) -> str | None:
+        announced: int = getattr(case.round.seeds, name)
+        value: int = getattr(case.settings, f"{name}_rng_seed")
+        return None if value == announced else f"must be {announced}, the seed of {case.round.round}, is {value}"
+
+    return Rule(
+        id=f"seed-{name.replace('_', '-')}",
+        path=f"loadgen.{name}_rng_seed",
+        judges="values",
+        check=check,
+        reason="Seeds are announced four weeks before the deadline, so that nobody tunes to one order of queries.",
+        citation="{rules}, Non-determinism is restricted, and {mlperf_conf}",
+    )
+
+
+def _latency(bound: Callable[[Case], int | None], setting: str) -> Check:
+    def check(case: Case) -> str | None:
+        most, value = bound(case), getattr(case.settings, setting)
+        return None if most is None or value <= most else f"must be {most / 1e6:g} ms or less, is {value / 1e6:g} ms"
+
+    return check
+
+
+def _percentile(setting: str) -> Check:
+    def check(case: Case) -> str | None:
+        least, value = case.bounds.percentile or 0, getattr(case.settings, setting)
+        return None if value >= least / 100 else f"must be {least:g} % or more, is {value * 100:g} %"
+
+    return check
+
+
+def _query_latency(case: Case) -> int | None:
+    # Where token latencies decide, LoadGen does not look at a query's latency at all.
+    return None if case.bounds.ttft_latency is not None else case.bounds.target_latency
+
+
+def _samples_per_query(case: Case) -> str | None:
+    asked, value = case.bounds.samples_per_query, case.settings.multi_stream_samples_per_query
+    return None if asked in (None, value) else f"must be {asked}, is {value}"
+
+
+def _equal_issue(case: Case) -> str | None:
+    asked = case.benchmark is not None and case.benchmark.equal_issue
+    value = case.settings.sample_concatenate_permutation
+    return None if asked == value else f"must be {'on' if asked else 'off'} for {case.workload.benchmark.rules_as}"
+
+
+def _weights_trained(case: Case) -> str | None:
+    if case.workload.model.weights == "trained":
+        return None
+    return "must be the trained weights, are random: such a run shows performance only"
+
+
+def _power_limit(case: Case) -> str | None:
+    limit = case.workload.power.power_limit
+    if limit is None or case.workload.power_setting.name == "MaxQ":
+        return None
+    return f"is {limit:g} W, though MaxP runs at full power: unset it, or choose power_setting=maxq"
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        id="benchmark-in-round",
+        path="benchmark",
+        judges="cell",
+        check=_benchmark_in_round,
+        reason="Only a round's own benchmarks are submitted to it; in the open division too, the task must be theirs.",
+        citation="{rules}, Benchmarks",
+    ),
+    Rule(
+        id="category-has-benchmark",
+        path="category",
+        judges="cell",
+        divisions=_CLOSED,
+        check=_category_has_benchmark,
+        reason="Datacenter and edge are suites of their own.",
+        citation=_BENCHMARKS,
+    ),
+    Rule(
+        id="category-has-scenario",
+        path="scenario",
+        judges="cell",
+        divisions=_CLOSED,
+        check=_category_has_scenario,
+        reason="Each suite measures a benchmark in the scenarios in which it is used there.",
+        citation=_BENCHMARKS,
+    ),
+    Rule(
+        id="target-in-round",
+        path="accuracy_target",
+        judges="cell",
+        divisions=_CLOSED,
+        check=_target_in_round,
+        reason="Results are compared at the accuracy targets that the round names.",
+        citation=_BENCHMARKS,
+    ),
+    Rule(
+        id="category-stated",
+        path="category",
+        judges="values",
+        check=_category_stated,
+        reason="A submission is to one category, and each has its own scenarios.",
+        citation=_BENCHMARKS,
+    ),
+    Rule(
+        id="min-duration",
+        path="loadgen.min_duration",
+        judges="values",
+        check=_min_duration,
+        reason=_RUN_TO_RUN,
+        citation=_SCENARIOS,
+    ),
+    Rule(
+        id="max-duration",
+        path="loadgen.max_duration",
+        judges="values",
+        check=_max_duration,
+        reason=_RUN_TO_RUN,
+        citation=_SCENARIOS,
+    ),
+    Rule(
+        id="min-query-count",
+        path="loadgen.min_query_count",
+        judges="values",
+        scenarios=("singlestream", "multistream"),
+        check=_min_query_count,
+        reason=_EARLY_STOPPING,
+        citation="{rules}, Early Stopping Criterion, and {mlperf_conf}",
+    ),
+    Rule(
+        id="max-query-count",
+        path="loadgen.max_query_count",
+        judges="values",
+        scenarios=("singlestream", "multistream"),
+        check=_max_query_count,
+        reason=_EARLY_STOPPING,
+        citation="{rules}, Early Stopping Criterion, and {mlperf_conf}",
+    ),
+    Rule(
+        id="offline-samples",
+        path="loadgen.min_query_count",
+        judges="values",
+        divisions=_CLOSED,
+        scenarios=("offline",),
+        check=_offline_samples,
+        reason=_RUN_TO_RUN,
+        citation="{rules}, Scenarios, and {checker}, OFFLINE_MIN_SPQ_SINCE_V4",
+    ),
+    Rule(
+        id="dataset-size",
+        path="data.sample_count",
+        judges="values",
+        check=_dataset_size,
+        reason="Accuracy is a property of the whole data set; the open division, too, must use all of it.",
+        citation="{rules}, Relaxed constraints for the Open division, and {checker}, MODEL_CONFIG",
+    ),
+    Rule(
+        id="performance-sample-count",
+        path="loadgen.performance_sample_count_override",
+        judges="values",
+        check=_performance_sample_count,
+        reason="A library of few samples would be served from caches.",
+        citation="{rules}, Benchmarks (QSL size), and {mlperf_conf}",
+    ),
+    _seed("qsl"),
+    _seed("sample_index"),
+    _seed("schedule"),
+    Rule(
+        id="server-latency",
+        path="loadgen.server_target_latency_ns",
+        judges="values",
+        divisions=_CLOSED,
+        scenarios=_SERVER,
+        check=_latency(_query_latency, "server_target_latency_ns"),
+        reason=_LATENCY,
+        citation="{rules}, Benchmarks, and {mlperf_conf}",
+    ),
+    Rule(
+        id="ttft-latency",
+        path="loadgen.ttft_latency_ns",
+        judges="values",
+        divisions=_CLOSED,
+        scenarios=_SERVER,
+        check=_latency(lambda case: case.bounds.ttft_latency, "ttft_latency_ns"),
+        reason=_LATENCY,
+        citation="{rules}, Benchmarks, and {mlperf_conf}",
+    ),
+    Rule(
+        id="tpot-latency",
+        path="loadgen.tpot_latency_ns",
+        judges="values",
+        divisions=_CLOSED,
+        scenarios=_SERVER,
+        check=_latency(lambda case: case.bounds.tpot_latency, "tpot_latency_ns"),
+        reason=_LATENCY,
+        citation="{rules}, Benchmarks, and {mlperf_conf}",
+    ),
+    Rule(
+        id="server-percentile",
+        path="loadgen.server_target_latency_percentile",
+        judges="values",
+        divisions=_CLOSED,
+        scenarios=_SERVER,
+        check=_percentile("server_target_latency_percentile"),
+        reason=_TAIL,
+        citation=_SCENARIOS,
+    ),
+    Rule(
+        id="single-stream-percentile",
+        path="loadgen.single_stream_target_latency_percentile",
+        judges="values",
+        divisions=_CLOSED,
+        scenarios=("singlestream",),
+        check=_percentile("single_stream_target_latency_percentile"),
+        reason=_TAIL,
+        citation=_SCENARIOS,
+    ),
+    Rule(
+        id="multi-stream-percentile",
+        path="loadgen.multi_stream_target_latency_percentile",
+        judges="values",
+        divisions=_CLOSED,
+        scenarios=("multistream",),
+        check=_percentile("multi_stream_target_latency_percentile"),
+        reason=_TAIL,
+        citation=_SCENARIOS,
+    ),
+    Rule(
+        id="samples-per-query",
+        path="loadgen.multi_stream_samples_per_query",
+        judges="values",
+        scenarios=("multistream",),
+        check=_samples_per_query,
+        reason="The latency of a MultiStream query is that of its eight samples.",
+        citation=_SCENARIOS,
+    ),
+    Rule(
+        id="equal-issue",
+        path="loadgen.sample_concatenate_permutation",
+        judges="values",
+        check=_equal_issue,
+        reason="Where samples differ in size, each must be issued equally often, or luck decides the rate.",
+        citation="{mlperf_conf}",
+    ),
+    Rule(
+        id="weights-trained",
+        path="model.weights",
+        judges="values",
+        divisions=_CLOSED,
+        check=_weights_trained,
+        reason="The model must be equivalent to the reference, whose weights MLCommons provides.",
+        citation="{rules}, Weight Definition and Quantization",
+    ),
+    Rule(
+        id="power-limit",
+        path="power.power_limit",
+        judges="values",
+        check=_power_limit,
+        reason="Power management settings belong to a power submission, which must document them.",
+        citation="{power}, Power Management Settings",
+    ),
+)
+"""In the order in which they are reported: first the cell, then LoadGen's settings, then the model and the machine."""
