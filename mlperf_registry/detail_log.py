@@ -1,0 +1,187 @@
+"""DetailLog: LoadGen's mlperf_log_detail.txt as a value: settings in effect, verdict, figures and complaints.
+
+LoadGen's Python module returns nothing from a run, and the official checker, too, reads this file and not the summary.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import attrs
+
+from mlperf_registry.schema.result import Metric
+
+DETAIL_LOG = "mlperf_log_detail.txt"
+"""The file's name in LoadGen's log folder."""
+
+_MARK = ":::MLLOG "
+_SEEDS = ("qsl", "sample_index", "schedule")
+
+_LATENCY = re.compile(r"result_(?P<percentile>\d+\.\d+)_percentile_latency_ns")
+_FIRST_TOKEN = re.compile(r"result_first_token_(?P<percentile>\d+\.\d+)_percentile_latency_ns")
+_PER_TOKEN = re.compile(r"result_time_per_output_token_(?P<percentile>\d+\.\d+)_percentile_ns")
+
+_UNITS = {
+    "result_tokens_per_second": "tokens/s",
+    "result_samples_per_second": "samples/s",
+    "result_completed_tokens_per_second": "tokens/s",
+    "result_completed_samples_per_sec": "samples/s",
+    "result_scheduled_samples_per_sec": "samples/s",
+    "early_stopping_latency_ss": "ns",
+    "early_stopping_latency_ms": "ns",
+    "result_90.00_percentile_latency_ns": "ns",
+    "result_mean_latency_ns": "ns",
+    "result_qps_with_loadgen_overhead": "queries/s",
+}
+"""Units of the figures; the other keys that a round may compare are latencies in ns."""
+
+_SERVER_FIGURES = (
+    "result_completed_tokens_per_second",
+    "result_completed_samples_per_sec",
+    "result_scheduled_samples_per_sec",
+    "result_mean_latency_ns",
+)
+_FIGURES = {
+    "Offline": ("result_tokens_per_second", "result_samples_per_second"),
+    "Server": _SERVER_FIGURES,
+    "Interactive": _SERVER_FIGURES,
+    "SingleStream": (
+        "early_stopping_latency_ss",
+        "result_90.00_percentile_latency_ns",
+        "result_mean_latency_ns",
+        "result_qps_with_loadgen_overhead",
+    ),
+    "MultiStream": ("early_stopping_latency_ms", "result_mean_latency_ns"),
+}
+"""Scenario to its figures, the one that rounds compare first; LoadGen writes token figures in token runs only."""
+
+
+@attrs.frozen
+class DetailLog:
+    """What one LoadGen run wrote. A log that ends early or holds a damaged line says so in ``errors``."""
+
+    values: Mapping[str, Any]
+    """Key to its last value; LoadGen's own names."""
+    errors: tuple[str, ...]
+    """LoadGen's error lines, and what is wrong with the file itself."""
+    warnings: tuple[str, ...]
+    """LoadGen's warning lines."""
+    invalid_reasons: tuple[str, ...]
+    """LoadGen's advice on an INVALID run."""
+
+    @property
+    def scenario(self) -> str | None:
+        """LoadGen's scenario, where the log has come that far."""
+        return self._text("effective_scenario")
+
+    @property
+    def validity(self) -> str | None:
+        """VALID or INVALID; None where LoadGen gave no verdict: an accuracy run, or one that did not end."""
+        return self._text("result_validity")
+
+    @property
+    def early_stopping(self) -> tuple[str, ...]:
+        """What early stopping says of the run, where it says anything."""
+        keys = ("early_stopping_result", "early_stopping_ttft_result", "early_stopping_tpot_result")
+        return tuple(" ".join(text.split()) for text in map(self._text, keys) if text)
+
+    @property
+    def seeds(self) -> dict[str, int]:
+        """Seeds in effect: qsl, sample_index, schedule; without those that the log lacks."""
+        found = {name: self.values.get(f"effective_{name}_rng_seed") for name in _SEEDS}
+        return {name: value for name, value in found.items() if isinstance(value, int)}
+
+    def latency_percentiles(self) -> dict[str, float]:
+        """Percentile, as LoadGen spells it ("99.00"), to the latency of a query in ns."""
+        return self._percentiles(_LATENCY)
+
+    def first_token_percentiles(self) -> dict[str, float]:
+        """Percentile to time to first token in ns; empty where no tokens were reported."""
+        return self._percentiles(_FIRST_TOKEN)
+
+    def per_token_percentiles(self) -> dict[str, float]:
+        """Percentile to time per output token in ns; empty where no tokens were reported."""
+        return self._percentiles(_PER_TOKEN)
+
+    def metrics(self, scenario: str, headline: str | None = None) -> tuple[Metric, ...]:
+        """The scenario's figures, the one that a round compares first; empty for an accuracy run.
+
+        Args:
+            scenario: name as in JSON, Interactive included.
+            headline: key that the round names, where it is not the scenario's usual one.
+        """
+        keys = dict.fromkeys((*([headline] if headline else []), *_FIGURES[scenario]))
+        numbers = {key: self.values.get(key) for key in keys}
+        return tuple(
+            Metric(name=key, value=value, unit=_UNITS.get(key, "ns"))
+            for key, value in numbers.items()
+            if isinstance(value, (int, float)) and not isinstance(value, bool)
+        )
+
+    def _text(self, key: str) -> str | None:
+        value = self.values.get(key)
+        return value if isinstance(value, str) else None
+
+    def _percentiles(self, form: re.Pattern[str]) -> dict[str, float]:
+        matches = ((form.fullmatch(key), value) for key, value in self.values.items())
+        return {match["percentile"]: value for match, value in matches if match is not None}
+
+
+def read_detail_log(path: Path) -> DetailLog:
+    """The value of a detail log; one that cannot be read is a log with that error."""
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        return _damaged(f"{path} cannot be read: {error.strerror or error}")
+    return parse_detail_log(text)
+
+
+def parse_detail_log(text: str) -> DetailLog:
+    """The value of a detail log's text. Never raises: a line that is no record is an error of the log."""
+    values: dict[str, Any] = {}
+    errors, warnings, reasons = [], [], []
+    for number, line in _lines(text):
+        record = _record(line)
+        if record is None:
+            errors.append(
+                f"{DETAIL_LOG}:{number} is no record of LoadGen's, the file is damaged or cut off: {line[:80]!r}"
+            )
+            continue
+        key, value, metadata = record
+        if metadata.get("is_error"):
+            errors.append(f"{key}: {value}")
+        if metadata.get("is_warning"):
+            warnings.append(f"{key}: {value}")
+        if key == "result_invalid_reason":
+            reasons.append(str(value).strip())
+        values[key] = value
+    if values.get("effective_test_mode") != "AccuracyOnly" and "result_validity" not in values:
+        errors.append(f"{DETAIL_LOG} ends before LoadGen's verdict: the run did not end")
+    return DetailLog(MappingProxyType(values), tuple(errors), tuple(warnings), tuple(reasons))
+
+
+def _damaged(error: str) -> DetailLog:
+    return DetailLog(MappingProxyType({}), (error,), (), ())
+
+
+def _lines(text: str) -> Iterable[tuple[int, str]]:
+    # Not splitlines: LoadGen ends lines with a newline only, and messages may hold other separators.
+    return ((number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip())
+
+
+def _record(line: str) -> tuple[str, Any, Mapping[str, Any]] | None:
+    if not line.startswith(_MARK):
+        return None
+    try:
+        record = json.loads(line.removeprefix(_MARK))
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(record, dict) or not isinstance(record.get("key"), str) or "value" not in record:
+        return None
+    metadata = record.get("metadata")
+    return record["key"], record["value"], metadata if isinstance(metadata, dict) else {}
