@@ -1,0 +1,161 @@
+"""One child process with LoadGen in it: start it, follow its events, and end it whatever happens.
+
+LoadGen keeps state for a whole process and an engine may crash: neither may touch the process that holds a sweep.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mlperf_registry.execute.progress import Progress
+from mlperf_registry.schema.problem import NotReady, RunFailed
+
+_CHILD = "harness.loadgen.child"
+_PROBE = "harness.loadgen.probe"
+_GRACE_SECONDS = 5.0
+
+
+def run_test(
+    run_json: Path, test: str, *, log: Path, stall_seconds: float, minimum: float, progress: Progress
+) -> dict[str, Any]:
+    """One LoadGen test in a child process; returns its ``done`` event.
+
+    Args:
+        run_json: the run's file.
+        test: key of ``Run.tests``.
+        log: file for the child's stdout and stderr.
+        stall_seconds: without any sample completed for so long the child counts as hung.
+        minimum: seconds that the run must last, for the progress display.
+
+    Raises:
+        NotReady, RunFailed: as the child says, or when it crashed or hung.
+    """
+    return _follow([_CHILD, str(run_json), test], "done", log, stall_seconds, minimum, progress)
+
+
+def run_probe(run_json: Path, *, log: Path, stall_seconds: float, progress: Progress) -> dict[str, Any]:
+    """Measure the engine without LoadGen; returns the ``probe`` event. Raises as ``run_test``."""
+    return _follow([_PROBE, str(run_json)], "probe", log, stall_seconds, 0.0, progress)
+
+
+def _follow(
+    module: list[str], last: str, log: Path, stall_seconds: float, minimum: float, progress: Progress
+) -> dict[str, Any]:
+    events, theirs = os.pipe()
+    with log.open("ab") as output:
+        child = subprocess.Popen(
+            [sys.executable, "-m", *module, "--events", str(theirs)],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            pass_fds=(theirs,),
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+            # Its own session: Ctrl-C reaches the parent alone, which then ends the child in order.
+            start_new_session=True,
+        )
+    os.close(theirs)
+    answer: dict[str, Any] | None = None
+    error: dict[str, Any] | None = None
+    watch = _Watch(minimum, progress)
+    try:
+        for event in _events(events, stall_seconds, watch):
+            kind = event.get("event")
+            if kind == last:
+                answer = event
+            elif kind == "error":
+                error = event
+            elif kind == "progress":
+                watch.progress(event)
+        code = child.wait(timeout=stall_seconds if answer is not None else _GRACE_SECONDS)
+    except _Hung:
+        raise RunFailed(
+            f"The child process made no progress for {stall_seconds:g} s (runtime.stall_timeout) and was ended. "
+            f"See {log}."
+        ) from None
+    except subprocess.TimeoutExpired:
+        raise RunFailed(f"The child process closed its events and did not exit; it was ended. See {log}.") from None
+    finally:
+        os.close(events)
+        _end(child)
+    if error is not None:
+        kind = NotReady if error.get("kind") == "NotReady" else RunFailed
+        raise kind(str(error.get("message")))
+    if code != 0 or answer is None:
+        raise RunFailed(f"The child process {_how(code)} before its test was over. See {log}: {_last_line(log)}")
+    return answer
+
+
+class _Hung(Exception):
+    """No progress for too long."""
+
+
+class _Watch:
+    """When progress was last seen, and the rate since."""
+
+    def __init__(self, minimum: float, progress: Progress) -> None:
+        self._minimum = minimum
+        self._show = progress
+        self._seen: tuple[float, int] | None = None
+        self._completed = -1
+        self.alive = time.monotonic()
+
+    def progress(self, event: dict[str, Any]) -> None:
+        completed, elapsed = int(event.get("completed", 0)), float(event.get("elapsed_s", 0.0))
+        if completed != self._completed:
+            self.alive = time.monotonic()
+            self._completed = completed
+        before = self._seen or (0.0, 0)
+        rate = (completed - before[1]) / (elapsed - before[0]) if elapsed > before[0] else 0.0
+        self._seen = (elapsed, completed)
+        self._show.samples(completed=completed, rate=rate, elapsed=elapsed, minimum=self._minimum)
+
+
+def _events(handle: int, stall_seconds: float, watch: _Watch) -> Iterator[dict[str, Any]]:
+    """The child's JSON lines until it closes the pipe."""
+    rest = b""
+    while True:
+        ready, _, _ = select.select([handle], [], [], 0.2)
+        if not ready:
+            if time.monotonic() - watch.alive > stall_seconds:
+                raise _Hung
+            continue
+        block = os.read(handle, 1 << 16)
+        if not block:
+            return
+        *lines, rest = (rest + block).split(b"\n")
+        for line in lines:
+            event = json.loads(line)
+            if event.get("event") != "progress":
+                watch.alive = time.monotonic()
+            yield event
+        if time.monotonic() - watch.alive > stall_seconds:
+            raise _Hung
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    for signal_number in (signal.SIGTERM, signal.SIGKILL):
+        if child.poll() is not None:
+            return
+        child.send_signal(signal_number)
+        try:
+            child.wait(timeout=_GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def _how(code: int) -> str:
+    return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(errors="replace").strip().splitlines()
+    return lines[-1] if lines else "it is empty"

@@ -1,0 +1,118 @@
+"""The engine cache: an engine is built once per key, by one process, and never used damaged.
+
+``<build>/engines/<system>/<benchmark>/<key>/`` holds the engine file and ``engine.json``: the expanded key, so that a
+miss explains itself, and the file's digest, so that damage is seen.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mlperf_registry import plugins
+from mlperf_registry.atomic import write_json
+from mlperf_registry.execute.recipe import expanded_key, key_of, sha256_of
+from mlperf_registry.schema.engine import Engine, Recipe
+from mlperf_registry.schema.problem import RunFailed
+
+_RECORD = "engine.json"
+
+
+def engine_folder(build_dir: Path, system: str, benchmark: str) -> Path:
+    """Where the engines of one system and benchmark lie."""
+    return build_dir / "engines" / system / benchmark
+
+
+def find_engine(folder: Path, recipe: Recipe) -> Engine | str:
+    """The cached engine of ``recipe``, or the sentence that says why there is none."""
+    expanded = expanded_key(recipe)
+    key = key_of(expanded)
+    home = folder / key
+    if not home.is_dir():
+        return _explain_miss(folder, expanded)
+    try:
+        record = json.loads((home / _RECORD).read_text())
+        file, digest = record["file"], record["sha256"]
+        found = sha256_of(home / file)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return f"the cached engine {key} is damaged ({error})"
+    if found != digest:
+        return f"the cached engine {key} is damaged: {file} does not have the digest that it was built with"
+    return Engine(key=key, path=str(home), file=file, sha256=digest, reused=True, why=f"engine {key} is in the cache")
+
+
+def get_engine(folder: Path, recipe: Recipe, *, force: bool = False) -> Engine:
+    """The engine of ``recipe``, built if the cache has no sound one.
+
+    Two processes that want the same engine build it once: the second waits for the first.
+
+    Raises:
+        RunFailed: when the builder fails.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    key = key_of(expanded_key(recipe))
+    with _locked(folder / f".{key}.lock"):
+        found = "a build was asked for" if force else find_engine(folder, recipe)
+        if isinstance(found, Engine):
+            return found
+        return _build(folder, key, recipe, why=found)
+
+
+def _build(folder: Path, key: str, recipe: Recipe, *, why: str) -> Engine:
+    assembly = Path(tempfile.mkdtemp(dir=folder, prefix=f".{key}."))
+    try:
+        builder = plugins.load(recipe.builder)()
+        file: str = builder.build(recipe, assembly)
+        digest = sha256_of(assembly / file)
+        record = {"key": key, "file": file, "sha256": digest, "expanded_key": expanded_key(recipe)}
+        write_json(assembly / _RECORD, record)
+        home = folder / key
+        if home.exists():
+            shutil.rmtree(home)
+        assembly.chmod(0o755)
+        assembly.replace(home)
+    except FileNotFoundError as error:
+        raise RunFailed(f"The builder of {recipe.backend} left no engine file: {error}") from error
+    finally:
+        shutil.rmtree(assembly, ignore_errors=True)
+    return Engine(key=key, path=str(home), file=file, sha256=digest, reused=False, why=why)
+
+
+def _explain_miss(folder: Path, wanted: dict[str, Any]) -> str:
+    """What differs from the cached engine that is most like the one wanted."""
+    closest: list[str] | None = None
+    for record in folder.glob(f"*/{_RECORD}"):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            have = json.loads(record.read_text())["expanded_key"]
+            changes = [
+                f"{path} {_shown(have, path)} -> {_shown(wanted, path)}"
+                for path in sorted(set(have) | set(wanted))
+                if have.get(path) != wanted.get(path)
+            ]
+            if closest is None or len(changes) < len(closest):
+                closest = changes
+    return "no engine in the cache yet" if closest is None else f"rebuilding: {', '.join(closest)}"
+
+
+def _shown(expanded: dict[str, Any], path: str) -> str:
+    value = expanded.get(path, "(default)")
+    text = value if isinstance(value, str) else json.dumps(value)
+    return f"{text[:12]}..." if path.endswith("sha256") else text
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    # flock, since the system releases it when its holder dies, whatever killed it.
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)

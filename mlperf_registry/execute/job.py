@@ -1,0 +1,189 @@
+"""One job: a plan becomes an engine, LoadGen runs, and a result. Everything here happens on the machine under test."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import attrs
+
+from mlperf_registry import plugins
+from mlperf_registry.atomic import write_json, write_text
+from mlperf_registry.execute.child import run_probe, run_test
+from mlperf_registry.execute.engine_cache import engine_folder, find_engine, get_engine
+from mlperf_registry.execute.host import distribution_version
+from mlperf_registry.execute.progress import Progress
+from mlperf_registry.execute.rates import missing_rate, refuse_missing_rate, with_measured_rate
+from mlperf_registry.execute.recipe import make_recipe
+from mlperf_registry.execute.result import TestEnd, make_result, read_test_end, score_accuracy, write_result
+from mlperf_registry.execute.run_folder import RunFolder, create_run_folder, require_room
+from mlperf_registry.roots import SCRATCH_VARIABLE
+from mlperf_registry.rules.plan import make_plan
+from mlperf_registry.rules.user_conf import user_conf
+from mlperf_registry.rules.wheel import wheel_breach
+from mlperf_registry.schema.engine import Engine
+from mlperf_registry.schema.plan import LoadGenSettings, Plan
+from mlperf_registry.schema.problem import ConfigError, NotReady, Problem
+from mlperf_registry.schema.result import RunResult
+from mlperf_registry.schema.run import RUN_SCHEMA, LoadGenTest, Run
+from mlperf_registry.schema.workload import Workload
+from mlperf_registry.structure import unstructure
+
+PERFORMANCE_DIR = "performance/run_1"
+ACCURACY_DIR = "accuracy"
+
+
+def plan_for(workload: Workload, progress: Progress) -> Plan:
+    """The plan of a workload; breaches are told, and end the command where the mode is strict.
+
+    Raises:
+        ConfigError: in submission, with every breach.
+    """
+    plan = make_plan(workload)
+    breach = wheel_breach(workload.round, distribution_version("mlcommons-loadgen"))
+    if breach is not None:
+        plan = attrs.evolve(plan, breaches=(*plan.breaches, breach))
+    if workload.mode.strict and plan.breaches:
+        raise ConfigError(
+            Problem(breach.path, f"{breach.message}. {breach.reason}", hint=f"rule {breach.rule}, {breach.citation}")
+            for breach in plan.breaches
+        )
+    for breach in plan.breaches:
+        progress.note(f"Would not count in a submission: {breach}")
+    return plan
+
+
+def build(workload: Workload, build_dir: Path, progress: Progress) -> Engine:
+    """Build the workload's engine, or find it in the cache.
+
+    Raises:
+        NotReady, RunFailed, ConfigError: as the builder says.
+    """
+    progress.phase("build", f"{workload.backend.name} engine of {workload.benchmark.id}")
+    recipe = make_recipe(workload, scratch())
+    folder = engine_folder(build_dir, workload.system.id, workload.benchmark.id)
+    try:
+        engine = get_engine(folder, recipe, force=workload.builder.force_build_engines)
+    except OSError as error:
+        raise NotReady(f"The engine cache {folder} cannot be written: {error.strerror}. Free room there.") from error
+    progress.note(f"Engine {engine.key}: {'reused' if engine.reused else 'built'}; {engine.why}.")
+    return engine
+
+
+def cached(workload: Workload, build_dir: Path) -> Engine:
+    """The workload's engine, which must be in the cache already.
+
+    Raises:
+        NotReady: when it is not, with the reason and the command that builds it.
+    """
+    found = find_engine(
+        engine_folder(build_dir, workload.system.id, workload.benchmark.id), make_recipe(workload, scratch())
+    )
+    if isinstance(found, Engine):
+        return found
+    raise NotReady(
+        f"There is no engine for this configuration: {found}. Build it with `mlperf build` and the same overrides."
+    )
+
+
+def execute(workload: Workload, plan: Plan, engine: Engine, build_dir: Path, progress: Progress) -> RunResult:
+    """Run LoadGen for performance, accuracy or both, and write result.json.
+
+    Raises:
+        NotReady, RunFailed, ConfigError: when a run could not be made; no result is left then.
+    """
+    if workload.mode.strict:
+        refuse_missing_rate(plan.performance)
+    _open_data(workload)
+    folder = create_run_folder(build_dir, workload)
+    try:
+        plan = _measure(workload, plan, engine, folder, progress)
+        run = _make_run(workload, plan, engine, folder)
+        write_json(folder.path / "run.json", unstructure(run))
+        write_text(folder.path / "user.conf", user_conf(plan))
+        ends = {name: _run_one(run, name, progress) for name in run.tests}
+        accuracy = score_accuracy(run, plan) if "accuracy" in ends else None
+        result = make_result(run, plan, folder, ends.get("performance"), ends.get("accuracy"), accuracy)
+        write_result(result)
+    except OSError as error:
+        raise NotReady(
+            f"{folder.path} cannot be written: {error.strerror}. There is no result; free room and run again."
+        ) from error
+    return result
+
+
+def scratch() -> Path | None:
+    """The scratch space that the environment names, if it does."""
+    named = os.environ.get(SCRATCH_VARIABLE)
+    return Path(named) if named else None
+
+
+def config_digest(workload: Workload) -> str:
+    """SHA-256 of the canonical JSON of a workload."""
+    return hashlib.sha256(json.dumps(unstructure(workload), sort_keys=True).encode()).hexdigest()
+
+
+def _open_data(workload: Workload) -> None:
+    # Before the folder is made and LoadGen started: missing data is said at once.
+    plugin = plugins.benchmark(workload.benchmark.family)
+    plugins.load(plugin.dataset)(workload.data, workload.benchmark.options, scratch())
+
+
+def _measure(workload: Workload, plan: Plan, engine: Engine, folder: RunFolder, progress: Progress) -> Plan:
+    field = missing_rate(plan.performance)
+    if field is None:
+        return plan
+    progress.phase("probe", f"nothing sets loadgen.{field}: measuring the engine")
+    run_json = folder.path / "probe.json"
+    write_json(run_json, unstructure(_make_run(workload, plan, engine, folder)))
+    event = run_probe(
+        run_json, log=folder.path / "probe.log", stall_seconds=workload.runtime.stall_timeout / 1000, progress=progress
+    )
+    performance = with_measured_rate(plan.performance, event)
+    progress.note(
+        f"loadgen.{field} = {getattr(performance, field):g}, from {event['samples_per_second']:.0f} samples/s measured."
+    )
+    return attrs.evolve(plan, performance=performance, accuracy=with_measured_rate(plan.accuracy, event))
+
+
+def _make_run(workload: Workload, plan: Plan, engine: Engine, folder: RunFolder) -> Run:
+    mode = workload.loadgen.test_mode
+    tests = {}
+    if mode in ("SubmissionRun", "PerformanceOnly"):
+        tests["performance"] = LoadGenTest(mode="PerformanceOnly", settings=plan.performance, log_dir=PERFORMANCE_DIR)
+    if mode in ("SubmissionRun", "AccuracyOnly"):
+        tests["accuracy"] = LoadGenTest(mode="AccuracyOnly", settings=plan.accuracy, log_dir=ACCURACY_DIR)
+    space = scratch()
+    return Run(
+        schema=RUN_SCHEMA,
+        run_id=folder.run_id,
+        workload=workload,
+        config_digest=config_digest(workload),
+        engine=engine,
+        tests=tests,
+        devices=(0,),
+        scratch=str(space) if space else None,
+        folder=str(folder.path),
+    )
+
+
+def _run_one(run: Run, name: str, progress: Progress) -> TestEnd:
+    test = run.tests[name]
+    folder = Path(run.folder)
+    require_room(folder)
+    progress.phase(name, _describe(run.workload, test.settings))
+    done = run_test(
+        folder / "run.json",
+        name,
+        log=folder / f"{name}.log",
+        stall_seconds=run.workload.runtime.stall_timeout / 1000,
+        minimum=test.settings.min_duration_ms / 1000 if test.mode == "PerformanceOnly" else 0.0,
+        progress=progress,
+    )
+    return read_test_end(folder / test.log_dir, done)
+
+
+def _describe(workload: Workload, settings: LoadGenSettings) -> str:
+    return f"{workload.benchmark.id} {workload.scenario.name}, {settings.min_duration_ms / 1000:g} s or more"

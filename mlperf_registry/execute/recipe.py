@@ -1,0 +1,86 @@
+"""From a workload to a Recipe: exactly the values that the backend's builder declares to read, and their key."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from mlperf_registry import plugins
+from mlperf_registry.execute.host import cpu_model, distribution_version
+from mlperf_registry.roots import resolve_path
+from mlperf_registry.schema.engine import Recipe
+from mlperf_registry.schema.workload import Workload
+from mlperf_registry.structure import unstructure
+
+KEY_SCHEMA = 1
+"""Version of the key's form; raising it makes every engine stale."""
+
+
+def make_recipe(workload: Workload, scratch: Path | None) -> Recipe:
+    """What the builder of the workload's backend is given.
+
+    Raises:
+        NotReady: when the model or the engine library is missing.
+    """
+    plugin = plugins.backend(workload.backend.name)
+    plugins.require(plugin)
+    assert plugin.builder is not None
+    read = {path: value_at(workload, path) for path in plugin.reads}
+    model = resolve_path(workload.model.path, scratch, source=workload.model.source)
+    return Recipe(
+        backend=plugin.name,
+        library_version=distribution_version(plugin.distribution) if plugin.distribution else "none",
+        builder=plugin.builder,
+        builder_version=plugins.load(plugin.builder).version,
+        device=f"{platform.machine()} {cpu_model()}",
+        model_path=str(model),
+        model_sha256=sha256_of(model),
+        values={path: unstructure(value) for path, (value, _) in read.items()},
+        at_default=tuple(path for path, (_, is_default) in read.items() if is_default),
+    )
+
+
+def expanded_key(recipe: Recipe) -> dict[str, Any]:
+    """Everything that the key is the digest of, readable.
+
+    A value that equals its field's default is left out, so that a field added later does not change old keys.
+    """
+    return {
+        "key_schema": KEY_SCHEMA,
+        "backend": recipe.backend,
+        "library_version": recipe.library_version,
+        "builder": recipe.builder,
+        "builder_version": recipe.builder_version,
+        "device": recipe.device,
+        "model_sha256": recipe.model_sha256,
+        **{path: value for path, value in sorted(recipe.values.items()) if path not in recipe.at_default},
+    }
+
+
+def key_of(expanded: dict[str, Any]) -> str:
+    """The engine key: 16 hex digits of the SHA-256 of the canonical JSON."""
+    return hashlib.sha256(json.dumps(expanded, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:16]
+
+
+def value_at(workload: Workload, path: str) -> tuple[Any, bool]:
+    """The value at a dotted path, and whether it is the default of its field."""
+    node: Any = workload
+    default: Any = attrs.NOTHING
+    for name in path.split("."):
+        default = attrs.fields_dict(type(node))[name].default
+        node = getattr(node, name)
+    return node, default is not attrs.NOTHING and bool(node == default)
+
+
+def sha256_of(path: Path) -> str:
+    """Hex digest of a file."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        for block in iter(lambda: file.read(1 << 20), b""):
+            digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,165 @@
+"""From LoadGen's logs to a RunResult: nothing is believed that the logs do not say."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from mlperf_registry import plugins
+from mlperf_registry.atomic import write_json, write_text
+from mlperf_registry.detail_log import DETAIL_LOG, DetailLog, read_detail_log
+from mlperf_registry.execute.host import host_facts, versions
+from mlperf_registry.execute.run_folder import RunFolder
+from mlperf_registry.rules.plan import headline_metric
+from mlperf_registry.schema.plan import AccuracyBound, Plan
+from mlperf_registry.schema.problem import RunFailed
+from mlperf_registry.schema.result import RESULT_SCHEMA, Accuracy, EngineUsed, RunResult
+from mlperf_registry.schema.run import Run
+from mlperf_registry.structure import structure, unstructure
+
+RESULT_FILE = "result.json"
+
+
+@attrs.frozen
+class TestEnd:
+    """How one LoadGen test ended."""
+
+    log: DetailLog
+    failures: tuple[str, ...]
+    """What the SUT saw go wrong, sample failures included."""
+
+
+def read_test_end(folder: Path, done: dict[str, Any]) -> TestEnd:
+    """Read LoadGen's logs of a test whose child ended well.
+
+    Raises:
+        RunFailed: when the log is not whole.
+    """
+    path = folder / DETAIL_LOG
+    if not path.is_file():
+        raise RunFailed(f"LoadGen left no {path}: the disk may be full.")
+    return TestEnd(read_detail_log(path), tuple(str(failure) for failure in done.get("failures", ())))
+
+
+def score_accuracy(run: Run, plan: Plan) -> Accuracy:
+    """Score the accuracy log, write accuracy.txt, and hold it against the plan's bounds.
+
+    Raises:
+        RunFailed: when the log cannot be scored.
+    """
+    workload = run.workload
+    plugin = plugins.benchmark(workload.benchmark.family)
+    scratch = Path(run.scratch) if run.scratch else None
+    dataset = plugins.load(plugin.dataset)(workload.data, workload.benchmark.options, scratch)
+    folder = Path(run.folder) / run.tests["accuracy"].log_dir
+    score = plugins.load(plugin.accuracy)(folder / "mlperf_log_accuracy.json", dataset, workload.benchmark.options)
+    write_text(folder / "accuracy.txt", score.text)
+    metric = workload.benchmark.accuracy_metric
+    if metric not in score.values:
+        raise RunFailed(f"The accuracy code of {plugin.family} gave {', '.join(score.values)}, and {metric} decides.")
+    target = next((bound.min for bound in plan.accuracy_bounds if bound.metric == metric), None)
+    passed = score.samples == len(dataset) and all(_holds(bound, score.values) for bound in plan.accuracy_bounds)
+    return Accuracy(metric=metric, value=score.values[metric], target=target, passed=passed, samples=score.samples)
+
+
+def make_result(
+    run: Run,
+    plan: Plan,
+    folder: RunFolder,
+    performance: TestEnd | None,
+    accuracy_run: TestEnd | None,
+    accuracy: Accuracy | None,
+) -> RunResult:
+    """The result of a run whose tests have all ended."""
+    workload = run.workload
+    scenario = workload.scenario.name
+    valid, reasons = _validity(performance, accuracy_run)
+    breaches = tuple(str(breach) for breach in plan.breaches)
+    full = not workload.benchmark.mini and workload.model.weights == "trained"
+    accurate = accuracy is not None and accuracy.passed
+    settings = plan.performance
+    plugin = plugins.backend(workload.backend.name)
+    return RunResult(
+        schema=RESULT_SCHEMA,
+        run_id=run.run_id,
+        started=folder.started.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        system=workload.system.id,
+        benchmark=workload.benchmark.id,
+        mini=workload.benchmark.mini,
+        scenario=scenario,
+        accuracy_target=workload.accuracy_target.name,
+        power_setting=workload.power_setting.name,
+        harness=workload.harness.name,
+        backend=workload.backend.name,
+        mode=workload.mode.name,
+        round=workload.round,
+        tuned_round=workload.tuned_round,
+        division=workload.division,
+        category=workload.effective_category,
+        weights=workload.model.weights,
+        config_digest=run.config_digest,
+        seeds={
+            "qsl": settings.qsl_rng_seed,
+            "sample_index": settings.sample_index_rng_seed,
+            "schedule": settings.schedule_rng_seed,
+        },
+        valid=valid,
+        reasons=reasons,
+        rule_breaches=breaches,
+        submittable=bool(valid) and accurate and not breaches and full,
+        metrics=performance.log.metrics(scenario, headline_metric(workload)) if performance else (),
+        latency=performance.log.latency_percentiles() if performance else None,
+        accuracy=accuracy,
+        engine=EngineUsed(key=run.engine.key, path=run.engine.path, reused=run.engine.reused),
+        versions=versions(*filter(None, [plugin.distribution])),
+        host=host_facts(),
+        log_dir=run.folder,
+        report=str(Path(run.folder) / "report.html"),
+    )
+
+
+def write_result(result: RunResult) -> None:
+    """Write result.json, the last file of a run: where it is absent, the run did not end."""
+    write_json(Path(result.log_dir) / RESULT_FILE, unstructure(result))
+
+
+def read_result(folder: Path) -> RunResult:
+    """The result in a run's folder.
+
+    Raises:
+        RunFailed: when there is none, or it is of another form.
+    """
+    path = folder / RESULT_FILE
+    try:
+        tree = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise RunFailed(
+            f"{folder} has no {RESULT_FILE}: the run there did not end, or this is no run's folder."
+        ) from None
+    except ValueError as error:
+        raise RunFailed(f"{path} is no JSON: {error}") from error
+    if tree.get("schema") != RESULT_SCHEMA:
+        raise RunFailed(f"{path} has the form {tree.get('schema')}, and this version reads {RESULT_SCHEMA}.")
+    return structure(RunResult, tree, canonical=True)
+
+
+def _validity(performance: TestEnd | None, accuracy_run: TestEnd | None) -> tuple[bool | None, tuple[str, ...]]:
+    reasons: list[str] = []
+    for name, end in (("performance", performance), ("accuracy", accuracy_run)):
+        if end is not None:
+            reasons += [f"{name} run: {reason}" for reason in (*end.failures, *end.log.errors)]
+    if performance is None:
+        return None, tuple(reasons)
+    if performance.log.validity != "VALID":
+        reasons += performance.log.invalid_reasons or (f"LoadGen says {performance.log.validity or 'nothing'}",)
+    return performance.log.validity == "VALID" and not reasons, tuple(dict.fromkeys(reasons))
+
+
+def _holds(bound: AccuracyBound, values: dict[str, float]) -> bool:
+    value = values.get(bound.metric)
+    if value is None:
+        return False
+    return (bound.min is None or value >= bound.min) and (bound.max is None or value <= bound.max)

@@ -1,0 +1,146 @@
+"""The engine cache: built once, explained, never used damaged."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+from pathlib import Path
+
+import attrs
+import pytest
+
+from mlperf_registry import plugins
+from mlperf_registry.execute.engine_cache import find_engine, get_engine
+from mlperf_registry.execute.recipe import expanded_key, key_of
+from mlperf_registry.schema.engine import Engine, Recipe
+from mlperf_registry.schema.problem import RunFailed
+
+
+class Builder:
+    """Writes its recipe's values, and one line for each build into a log beside the cache."""
+
+    version = 1
+
+    def build(self, recipe, folder):
+        with (folder.parent / "builds.log").open("a") as log:
+            log.write("built\n")
+        (folder / "engine.bin").write_text(json.dumps(recipe.values))
+        return "engine.bin"
+
+
+class Forgetful:
+    version = 1
+
+    def build(self, recipe, folder):
+        return "engine.bin"
+
+
+@pytest.fixture(autouse=True)
+def builders(monkeypatch):
+    monkeypatch.setattr(plugins, "load", {"fake:Builder": Builder, "fake:Forgetful": Forgetful}.__getitem__)
+
+
+@pytest.fixture
+def recipe():
+    return Recipe(
+        backend="fake",
+        library_version="1.0",
+        builder="fake:Builder",
+        builder_version=1,
+        device="x86_64",
+        model_path="/model.onnx",
+        model_sha256="ab" * 32,
+        values={"builder.precision": {"resnet50": "fp32"}, "backend.options.level": "full"},
+        at_default=("backend.options.level",),
+    )
+
+
+def builds(folder: Path) -> int:
+    return len((folder / "builds.log").read_text().splitlines())
+
+
+def test_the_second_request_is_served_from_the_cache(tmp_path, recipe):
+    first, second = get_engine(tmp_path, recipe), get_engine(tmp_path, recipe)
+    assert (first.reused, second.reused) == (False, True)
+    assert first.key == second.key and builds(tmp_path) == 1
+
+
+def test_a_forced_build_builds_again(tmp_path, recipe):
+    get_engine(tmp_path, recipe)
+    assert not get_engine(tmp_path, recipe, force=True).reused
+    assert builds(tmp_path) == 2
+
+
+def test_a_miss_names_what_changed(tmp_path, recipe):
+    get_engine(tmp_path, recipe)
+    changed = attrs.evolve(recipe, values={**recipe.values, "builder.precision": {"resnet50": "int8"}})
+    assert find_engine(tmp_path, changed) == (
+        'rebuilding: builder.precision {"resnet50": "fp32"} -> {"resnet50": "int8"}'
+    )
+
+
+@pytest.mark.parametrize("damage", [b"", b"something else"])
+def test_a_damaged_or_truncated_engine_is_seen_and_rebuilt(tmp_path, recipe, damage):
+    engine = get_engine(tmp_path, recipe)
+    (Path(engine.path) / engine.file).write_bytes(damage)
+    again = get_engine(tmp_path, recipe)
+    assert not again.reused and "damaged" in again.why
+    assert get_engine(tmp_path, recipe).reused
+
+
+@pytest.mark.parametrize("record", ["", "{}", "[]", '{"file": "engine.bin"}'])
+def test_a_damaged_record_is_a_miss(tmp_path, recipe, record):
+    engine = get_engine(tmp_path, recipe)
+    (Path(engine.path) / "engine.json").write_text(record)
+    assert "damaged" in str(find_engine(tmp_path, recipe))
+    assert not get_engine(tmp_path, recipe).reused
+
+
+def test_a_new_field_at_its_default_keeps_old_keys(recipe):
+    grown = attrs.evolve(
+        recipe, values={**recipe.values, "builder.new": False}, at_default=(*recipe.at_default, "builder.new")
+    )
+    assert key_of(expanded_key(grown)) == key_of(expanded_key(recipe))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("library_version", "2"),
+        ("builder_version", 2),
+        ("device", "aarch64"),
+        ("model_sha256", "cd"),
+        ("at_default", ()),
+    ],
+)
+def test_what_can_change_the_engine_is_in_the_key(recipe, field, value):
+    assert key_of(expanded_key(attrs.evolve(recipe, **{field: value}))) != key_of(expanded_key(recipe))
+
+
+def test_where_the_model_lies_is_not_in_the_key(recipe):
+    assert key_of(expanded_key(attrs.evolve(recipe, model_path="/other"))) == key_of(expanded_key(recipe))
+
+
+def test_a_builder_that_leaves_nothing_fails_and_leaves_no_engine(tmp_path, recipe):
+    recipe = attrs.evolve(recipe, builder="fake:Forgetful")
+    with pytest.raises(RunFailed, match="left no engine file"):
+        get_engine(tmp_path, recipe)
+    assert not isinstance(find_engine(tmp_path, recipe), Engine)
+    assert not [path for path in tmp_path.iterdir() if path.is_dir()]
+
+
+def _get(folder, recipe, started):
+    started.wait()
+    get_engine(folder, recipe)
+
+
+def test_two_processes_build_one_engine(tmp_path, recipe):
+    context = multiprocessing.get_context("fork")
+    started = context.Barrier(3)
+    racers = [context.Process(target=_get, args=(tmp_path, recipe, started)) for _ in range(3)]
+    for racer in racers:
+        racer.start()
+    for racer in racers:
+        racer.join(timeout=30)
+        assert racer.exitcode == 0
+    assert builds(tmp_path) == 1
