@@ -24,7 +24,7 @@ from mlperf_registry.rules.plan import make_plan
 from mlperf_registry.rules.user_conf import user_conf
 from mlperf_registry.rules.wheel import wheel_breach
 from mlperf_registry.schema.engine import Engine
-from mlperf_registry.schema.plan import LoadGenSettings, Plan
+from mlperf_registry.schema.plan import Plan
 from mlperf_registry.schema.problem import ConfigError, NotReady, Problem
 from mlperf_registry.schema.result import RunResult
 from mlperf_registry.schema.run import RUN_SCHEMA, LoadGenTest, Run
@@ -36,7 +36,7 @@ ACCURACY_DIR = "accuracy"
 
 
 def plan_for(workload: Workload, progress: Progress) -> Plan:
-    """The plan of a workload; breaches are told, and end the command where the mode is strict.
+    """The plan of a workload; breaches are named, and end the command where the mode is strict.
 
     Raises:
         ConfigError: in submission, with every breach.
@@ -50,8 +50,9 @@ def plan_for(workload: Workload, progress: Progress) -> Plan:
             Problem(breach.path, f"{breach.message}. {breach.reason}", hint=f"rule {breach.rule}, {breach.citation}")
             for breach in plan.breaches
         )
-    for breach in plan.breaches:
-        progress.note(f"Would not count in a submission: {breach}")
+    if plan.breaches:
+        rules = ", ".join(breach.rule for breach in plan.breaches)
+        progress.note(f"Not a submission: rules of {workload.round} that are not kept: {rules}. The report says how.")
     return plan
 
 
@@ -173,7 +174,7 @@ def _run_one(run: Run, name: str, progress: Progress) -> TestEnd:
     test = run.tests[name]
     folder = Path(run.folder)
     require_room(folder)
-    progress.phase(name, _describe(run.workload, test.settings))
+    progress.phase(name, _describe(run.workload, test))
     done = run_test(
         folder / "run.json",
         name,
@@ -185,5 +186,8 @@ def _run_one(run: Run, name: str, progress: Progress) -> TestEnd:
     return read_test_end(folder / test.log_dir, done)
 
 
-def _describe(workload: Workload, settings: LoadGenSettings) -> str:
-    return f"{workload.benchmark.id} {workload.scenario.name}, {settings.min_duration_ms / 1000:g} s or more"
+def _describe(workload: Workload, test: LoadGenTest) -> str:
+    name = f"{workload.benchmark.id} {workload.scenario.name}"
+    if test.mode == "AccuracyOnly":
+        return f"{name}, all {workload.data.sample_count:,} samples"
+    return f"{name}, {test.settings.min_duration_ms / 1000:g} s or more"

@@ -77,7 +77,6 @@ def make_result(
     workload = run.workload
     scenario = workload.scenario.name
     valid, reasons = _validity(performance, accuracy_run)
-    breaches = tuple(str(breach) for breach in plan.breaches)
     full = not workload.benchmark.mini and workload.model.weights == "trained"
     accurate = accuracy is not None and accuracy.passed
     settings = plan.performance
@@ -108,8 +107,8 @@ def make_result(
         },
         valid=valid,
         reasons=reasons,
-        rule_breaches=breaches,
-        submittable=bool(valid) and accurate and not breaches and full,
+        rule_breaches=plan.breaches,
+        submittable=bool(valid) and accurate and not plan.breaches and full,
         metrics=performance.log.metrics(scenario, headline_metric(workload)) if performance else (),
         latency=performance.log.latency_percentiles() if performance else None,
         accuracy=accuracy,

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import attrs
 
 from mlperf_registry.schema.knob import knob
+from mlperf_registry.schema.plan import Breach
 
 RESULT_SCHEMA = 1
 """Version of result.json."""
@@ -17,7 +18,7 @@ class Metric:
     """One figure."""
 
     name: str = knob("LoadGen's name, or ours for what the SUT measured.")
-    value: float | int = knob("The figure.")
+    value: float = knob("The figure; whole where LoadGen gives a count or nanoseconds.")
     unit: str = knob("Its unit.")
 
 
@@ -27,7 +28,7 @@ class Accuracy:
 
     metric: str = knob("Metric that decides.")
     value: float = knob("Value reached.")
-    target: float | None = knob("Value to reach; absent where no round gives one.")
+    target: float | None = knob("Value to reach; absent where no round gives one.", default=None)
     passed: bool = knob("Whether every bound holds.")
     samples: int = knob("Samples scored.")
 
@@ -60,19 +61,21 @@ class RunResult:
     round: str = knob("Round whose rules hold.")
     tuned_round: str = knob("Round of the tuned values, or none.")
     division: str = knob("closed or open.")
-    category: str | None = knob("Category, where known.")
+    category: str | None = knob("Category, where known.", default=None)
     weights: Literal["trained", "random"] = knob("Whether the weights are the trained ones.")
     config_digest: str = knob("SHA-256 of the canonical workload.")
     seeds: dict[str, int] = knob("qsl, sample_index, schedule.")
-    valid: bool | None = knob("LoadGen's word under this plan's settings; absent without a performance run.")
+    valid: bool | None = knob(
+        "LoadGen's word under this plan's settings; absent without a performance run.", default=None
+    )
     reasons: tuple[str, ...] = knob("LoadGen's reasons for INVALID, its error lines, and what else went wrong.")
-    rule_breaches: tuple[str, ...] = knob("Rules of the round that the plan breaks.")
+    rule_breaches: tuple[Breach, ...] = knob("Rules of the round that the plan breaks.")
     submittable: bool = knob("Valid, accurate, no breach, a full benchmark, trained weights.")
     metrics: tuple[Metric, ...] = knob("Headline first.")
-    latency: dict[str, float] | None = knob("Percentile to nanoseconds, from LoadGen's summary.")
-    accuracy: Accuracy | None = knob("The accuracy run, where there was one.")
+    latency: dict[str, float] | None = knob("Percentile to nanoseconds, from LoadGen's summary.", default=None)
+    accuracy: Accuracy | None = knob("The accuracy run, where there was one.", default=None)
     engine: EngineUsed = knob("The engine.")
     versions: dict[str, str] = knob("Distribution to version.")
     host: dict[str, Any] = knob("Machine facts: cpu, cores, memory, os, python.")
     log_dir: str = knob("The run's folder.")
-    report: str | None = knob("The HTML report.")
+    report: str | None = knob("The HTML report.", default=None)

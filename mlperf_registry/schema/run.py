@@ -38,5 +38,5 @@ class Run:
     engine: Engine = knob("What to execute.")
     tests: dict[str, LoadGenTest] = knob("performance, accuracy, later compliance tests.")
     devices: tuple[int, ...] = knob("Indices of the devices to use; one 0 on a CPU.")
-    scratch: str | None = knob("Scratch space; absent where all data ships with packages.")
+    scratch: str | None = knob("Scratch space; absent where all data ships with packages.", default=None)
     folder: str = knob("The run's folder, absolute.")

@@ -1,0 +1,105 @@
+"""The same summaries for the terminal, as rich renderables; rich is imported only when one is made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from mlperf_registry.report.numbers import duration, figure, precise, rank
+from mlperf_registry.report.points import Point, assignments, best_point, swept
+from mlperf_registry.report.verdict import (
+    accuracy_line,
+    caveats,
+    headline,
+    metric_name,
+    obstacles,
+    percentile_of,
+    subject,
+    validity,
+)
+
+if TYPE_CHECKING:
+    from rich.console import Group
+    from rich.table import Table
+
+    from mlperf_registry.schema.result import RunResult
+
+_STYLE = {"good": "bold green", "bad": "bold red", "warn": "yellow", "plain": "bold"}
+_LATENCIES_SHOWN = (50.0, 90.0, 99.0, 99.9)
+
+
+def run_summary(result: RunResult, *, accuracy_unit: str = "") -> Group:
+    """What ``mlperf run`` prints at its end: the figure, whether it counts, and where the report lies."""
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    shown, name = headline(result)
+    verdict = validity(result)
+    rows: list[tuple[str, Text]] = [
+        ("result", Text.assemble((str(shown), "bold"), f"  {name}  ", (verdict.word, _STYLE[verdict.tone])))
+    ]
+    rows += [("", Text(reason, "red")) for reason in result.reasons]
+    rows += [("", Text(f"{figure(metric.value, metric.unit)}  {metric_name(metric)}")) for metric in result.metrics[1:]]
+    if result.latency:
+        rows.append(("latency", Text(_latency(result.latency))))
+    if result.accuracy is None:
+        rows.append(("accuracy", Text("not measured")))
+    else:
+        style = "green" if result.accuracy.passed else "red"
+        rows.append(("accuracy", Text(accuracy_line(result.accuracy, accuracy_unit), style)))
+    if result.submittable:
+        rows.append(("submittable", Text(f"yes, under the rules of {result.round}", "green")))
+    else:
+        rows.append(("submittable", Text(f"no: {' '.join(obstacles(result))}")))
+    rows += [("rule", Text(f"{breach.path}: {breach.message}", "yellow")) for breach in result.rule_breaches]
+    rows += [(label, Text(sentence, "yellow")) for label, sentence in caveats(result)]
+    engine = f"{result.engine.key[:12]}, {'reused' if result.engine.reused else 'built for this run'}"
+    rows += [("engine", Text(engine)), ("folder", Text(result.log_dir))]
+    if result.report is not None:
+        rows.append(("report", Text(result.report, "bold")))
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for label, text in rows:
+        table.add_row(label, text)
+    return Group(Text(subject(result), "bold"), table)
+
+
+def multirun_table(points: Sequence[Point]) -> Table:
+    """One line per point; the best VALID one has a star."""
+    from rich.table import Table
+    from rich.text import Text
+
+    best, keys = best_point(points), swept(points)
+    table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("#", justify="right")
+    for key in keys or ("overrides",):
+        table.add_column(key, overflow="fold")
+    table.add_column("figure", justify="right", no_wrap=True)
+    table.add_column("validity", no_wrap=True)
+    table.add_column("accuracy", justify="right", no_wrap=True)
+    table.add_column("", overflow="fold")
+    for index, point in enumerate(points):
+        values = assignments(point)
+        told = [Text(values.get(key, "default")) for key in keys] or [Text(" ".join(point.overrides))]
+        result, metric = point.result, point.headline
+        if result is None:
+            table.add_row(f"{index + 1}", *told, "", Text("failed", _STYLE["bad"]), "", Text(point.error or "", "red"))
+            continue
+        verdict = validity(result)
+        shown = "" if metric is None else f"{'★ ' if index == best else ''}{figure(metric.value, metric.unit)}"
+        accuracy = Text("")
+        if result.accuracy is not None:
+            accuracy = Text(precise(result.accuracy.value), "green" if result.accuracy.passed else "red")
+        word = Text(verdict.word, _STYLE[verdict.tone])
+        table.add_row(
+            f"{index + 1}", *told, Text(shown, "bold"), word, accuracy, Text("; ".join(result.reasons), "red")
+        )
+    return table
+
+
+def _latency(latency: dict[str, float]) -> str:
+    shown = {percentile: ns for key, ns in latency.items() if (percentile := percentile_of(key)) in _LATENCIES_SHOWN}
+    parts = [f"{rank(percentile)} {duration(ns)}" for percentile, ns in sorted(shown.items()) if percentile is not None]
+    return "  ".join(parts or (f"{key} {duration(ns)}" for key, ns in latency.items()))

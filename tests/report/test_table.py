@@ -1,0 +1,46 @@
+"""The terminal says the same as the report."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+
+from rich.console import Console
+
+from mlperf_registry.report.points import Point
+from mlperf_registry.report.table import multirun_table, run_summary
+from mlperf_registry.schema.result import RunResult
+
+
+def _printed(renderable: object) -> str:
+    console = Console(width=160, force_terminal=False)
+    with console.capture() as capture:
+        console.print(renderable)
+    return capture.get()
+
+
+def test_the_summary_of_a_run(make_result: Callable[..., RunResult]) -> None:
+    text = _printed(run_summary(make_result(), accuracy_unit="%"))
+    for word in ("1,996 samples/s", "VALID", "p99 9.681 ms", "meets the target of 90.1908 %", "mini", "report.html"):
+        assert word in text
+
+
+def test_the_summary_of_an_invalid_run_gives_the_reasons(make_result: Callable[..., RunResult]) -> None:
+    text = _printed(
+        run_summary(make_result(valid=False, reasons=("Min duration [bold]satisfied : NO",), accuracy=None))
+    )
+    assert "INVALID" in text and "[bold]satisfied" in text and "not measured" in text
+
+
+def test_the_table_of_a_multirun(make_points: Callable[[], list[Point]]) -> None:
+    text = _printed(multirun_table(make_points()))
+    assert "★ 2,495 samples/s" in text and "signal 9" in text and "INVALID" in text
+
+
+def test_importing_the_report_imports_neither_numpy_nor_rich() -> None:
+    code = (
+        "import sys, mlperf_registry.report.run, mlperf_registry.report.multirun, mlperf_registry.report.table;"
+        "sys.exit(bool({'numpy', 'rich'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
