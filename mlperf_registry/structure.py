@@ -40,6 +40,7 @@ _OWNERS: dict[type, tuple[str, Callable[[str], Any]]] = {
 class _Context:
     origin: Origin
     canonical: bool
+    owned: bool
     problems: list[Problem]
     components: tuple[str, ...] | None = None
 
@@ -52,7 +53,9 @@ class _Context:
 _Convert = Callable[[Any, Path, _Context], Any]
 
 
-def structure(cls: type[T], tree: Mapping[str, Any], *, origin: Origin | None = None, canonical: bool = False) -> T:
+def structure(
+    cls: type[T], tree: Mapping[str, Any], *, origin: Origin | None = None, canonical: bool = False, owned: bool = True
+) -> T:
     """The object of ``cls`` that ``tree`` describes.
 
     Args:
@@ -60,11 +63,13 @@ def structure(cls: type[T], tree: Mapping[str, Any], *, origin: Origin | None = 
         tree: plain nested dict; a None counts as absent.
         origin: path to (file or override, line), for the problems.
         canonical: the tree is JSON of ours, so numbers are bare and in the canonical unit.
+        owned: make ``options`` too; without, they are left out, and no plug-in's code is loaded.
 
     Raises:
         ConfigError: with every problem of the tree.
+        NotReady: when the plug-in that owns ``options`` does not load.
     """
-    context = _Context(origin or _nowhere, canonical, [])
+    context = _Context(origin or _nowhere, canonical, owned, [])
     wanted: Any = cls
     made = _convert_class(wanted)(tree, (), context)
     if context.problems:
@@ -172,7 +177,7 @@ def _note_components(tree: Mapping[str, Any], context: _Context) -> None:
 def _convert_options(cls: type, tree: Mapping[str, Any], path: Path, context: _Context) -> Any:
     sibling, table = _OWNERS[cls]
     owner = tree.get(sibling)
-    if not isinstance(owner, str):
+    if not context.owned or not isinstance(owner, str):
         return None
     try:
         target = table(owner).options

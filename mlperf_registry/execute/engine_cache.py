@@ -1,7 +1,7 @@
 """The engine cache: an engine is built once per key, by one process, and never used damaged.
 
-``<build>/engines/<system>/<benchmark>/<key>/`` holds the engine file and ``engine.json``: the expanded key, so that a
-miss explains itself, and the file's digest, so that damage is seen.
+``<build>/engines/<system>/<benchmark>/<key>/`` holds the engine file and ``engine-key.json``: the expanded key, so that
+a miss explains itself, and the file's digest, so that damage is seen.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from mlperf_registry.execute.recipe import expanded_key, key_of, sha256_of
 from mlperf_registry.schema.engine import Engine, Recipe
 from mlperf_registry.schema.problem import RunFailed
 
-_RECORD = "engine.json"
+_RECORD = "engine-key.json"
 
 
 def engine_folder(build_dir: Path, system: str, benchmark: str) -> Path:
     """Where the engines of one system and benchmark lie."""
-    return build_dir / "engines" / system / benchmark
+    return build_dir.resolve() / "engines" / system / benchmark
 
 
 def find_engine(folder: Path, recipe: Recipe) -> Engine | str:
@@ -70,6 +70,10 @@ def _build(folder: Path, key: str, recipe: Recipe, *, why: str) -> Engine:
     try:
         builder = plugins.load(recipe.builder)()
         file: str = builder.build(recipe, assembly)
+        if (assembly / _RECORD).exists():
+            raise RunFailed(
+                f"The builder of {recipe.backend} wrote {_RECORD}, which is the cache's own: rename its file."
+            )
         digest = sha256_of(assembly / file)
         record = {"key": key, "file": file, "sha256": digest, "expanded_key": expanded_key(recipe)}
         write_json(assembly / _RECORD, record)

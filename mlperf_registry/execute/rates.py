@@ -11,8 +11,10 @@ from mlperf_registry.schema.problem import ConfigError, Problem
 
 SERVER_SHARE = 0.4
 """Share of the measured Offline rate that an untuned Server run aims at: meant to be met, not to be the best."""
-OFFLINE_MARGIN = 1.1
-"""An Offline query sized a little too large still lasts the minimum duration when the probe was slow."""
+OFFLINE_MARGIN = 1.3
+"""A query sized too small ends before the minimum duration and is INVALID; the probe may have met other load."""
+SERVER_CAP = 20_000.0
+"""Rate in queries/s that our own SUT is held to; an engine that answers at once must not set a rate beyond LoadGen."""
 LATENCY_SHARE = 0.5
 """LoadGen makes its queries beforehand by the expected latency, and a run that uses them up is INVALID."""
 
@@ -56,7 +58,7 @@ def with_measured_rate(settings: LoadGenSettings, probe: dict[str, Any]) -> Load
         return settings
     measured: dict[str, Any] = {
         "offline_expected_qps": round(OFFLINE_MARGIN * probe["samples_per_second"], 3),
-        "server_target_qps": round(SERVER_SHARE * probe["samples_per_second"], 3),
+        "server_target_qps": round(min(SERVER_SHARE * probe["samples_per_second"], SERVER_CAP), 3),
         "single_stream_expected_latency_ns": int(LATENCY_SHARE * probe["latency_ns"]),
         "multi_stream_expected_latency_ns": int(LATENCY_SHARE * probe["multi_stream_latency_ns"]),
     }

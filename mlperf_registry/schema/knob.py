@@ -64,6 +64,11 @@ def above(low: float) -> Check:
     return lambda value: None if value > low else f"must be greater than {low:g}"
 
 
+def not_empty(value: Any) -> str | None:
+    """A Check: lists with one item or more."""
+    return None if value else "must name one or more"
+
+
 def between(low: float, high: float) -> Check:
     """Values from ``low`` to ``high``, both included."""
     return lambda value: None if low <= value <= high else f"must be from {low:g} to {high:g}"

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import attrs
 
 from mlperf_registry.schema.components import PerComponent
-from mlperf_registry.schema.knob import above, at_least, between, knob
+from mlperf_registry.schema.knob import above, at_least, between, knob, not_empty
 
 Precision = Literal["fp32", "fp16", "bf16", "int8", "fp8", "fp4"]
 ScenarioName = Literal["Offline", "Server", "SingleStream", "MultiStream", "Interactive"]
@@ -45,7 +45,7 @@ class Benchmark:
     names_in_rounds: PerComponent[str] = knob(
         "Round to the name used there, where it differs.", default=PerComponent({})
     )
-    components: tuple[str, ...] = knob("Engines of the benchmark; keys of per-component values.")
+    components: tuple[str, ...] = knob("Engines of the benchmark; keys of per-component values.", check=not_empty)
     scenarios: tuple[str, ...] = knob("Scenario options that exist in any round.")
     accuracy_targets: tuple[str, ...] = knob("Accuracy-target options that exist in any round.")
     harnesses: tuple[str, ...] = knob("Harness options that exist in any round.")

@@ -91,7 +91,7 @@ def test_a_damaged_or_truncated_engine_is_seen_and_rebuilt(tmp_path, recipe, dam
 @pytest.mark.parametrize("record", ["", "{}", "[]", '{"file": "engine.bin"}'])
 def test_a_damaged_record_is_a_miss(tmp_path, recipe, record):
     engine = get_engine(tmp_path, recipe)
-    (Path(engine.path) / "engine.json").write_text(record)
+    (Path(engine.path) / "engine-key.json").write_text(record)
     assert "damaged" in str(find_engine(tmp_path, recipe))
     assert not get_engine(tmp_path, recipe).reused
 

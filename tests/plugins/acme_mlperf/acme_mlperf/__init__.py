@@ -1,0 +1,1 @@
+"""ACME's benchmark (is the number of ones in a word odd?) and the engine library that answers it."""

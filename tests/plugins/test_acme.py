@@ -1,0 +1,209 @@
+"""A third party's wheel, installed beside ours: its benchmark and backend run through LoadGen as our own do."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+
+import pytest
+
+# Short, and VALID however slow or busy the machine is: rates far above what it reaches, a bound that it cannot miss.
+RUN = (
+    "run",
+    "benchmark=acme-parity",
+    "loadgen.min_duration=100ms",
+    "loadgen.offline_expected_qps=5e6",
+    "runtime.warmup_duration=50ms",
+    "--json",
+)
+SERVER = ("scenario=server", "loadgen.server_target_qps=500", "loadgen.server_target_latency_ns=10s")
+
+BROKEN = {
+    "pyproject.toml": """
+        [build-system]
+        requires = ["hatchling>=1.24"]
+        build-backend = "hatchling.build"
+
+        [project]
+        name = "broken-mlperf"
+        version = "1.0"
+
+        [project.entry-points."mlperf_registry.benchmarks"]
+        broken = "broken_mlperf:BENCHMARK"
+
+        [project.entry-points."mlperf_registry.backends"]
+        broken = "broken_mlperf:BACKEND"
+
+        [project.entry-points."mlperf_registry.conf"]
+        broken = "broken_mlperf"
+        """,
+    "broken_mlperf/__init__.py": "import a_package_that_nobody_has\n",
+    "broken_mlperf/conf/benchmark/broken.yaml": """
+        # @package _global_
+        benchmark:
+          id: broken
+          family: broken
+          mini: true
+          rules_as: resnet50
+          loadgen_key: resnet50
+          components: [broken]
+          scenarios: [offline]
+          accuracy_targets: [k_99]
+          harnesses: [native]
+          backends: [broken, onnxruntime]
+          accuracy_metric: acc
+          options: {anything: 1}
+        builder: {gpu_batch_size: 1}
+        model: {path: none, input_name: x, output_name: y}
+        data: {path: none, sample_count: 1}
+        """,
+    "broken_mlperf/conf/backend/broken.yaml": """
+        # @package _global_
+        backend: {name: broken, device: cpu, options: {anything: 1}}
+        builder: {precision: fp32}
+        """,
+}
+
+
+@pytest.fixture(scope="module")
+def environment(checkout, build, distributions, make_environment):
+    """Our wheel and ACME's; nothing in ours is changed for it."""
+    made = make_environment()
+    made.install(distributions.wheel, build(checkout / "tests" / "plugins" / "acme_mlperf").wheel)
+    return made
+
+
+@pytest.fixture(scope="module")
+def beside_a_broken_wheel(build, distributions, make_environment, tmp_path_factory):
+    """Our wheel, and one whose module cannot be imported."""
+    project = tmp_path_factory.mktemp("broken")
+    for name, text in BROKEN.items():
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
+        (project / name).write_text(textwrap.dedent(text).lstrip())
+    made = make_environment()
+    made.install(distributions.wheel, build(project).wheel)
+    return made
+
+
+@pytest.fixture(scope="module")
+def result(environment):
+    return json.loads(environment.run("mlperf", *RUN))
+
+
+def test_it_runs_through_loadgen(result):
+    assert (result["benchmark"], result["backend"], result["scenario"]) == ("acme-parity", "acme", "Offline")
+    assert result["valid"] is True, result["reasons"]
+    assert result["metrics"][0]["value"] > 0
+    assert result["versions"]["acme-mlperf"] == "1.0"
+
+
+def test_its_accuracy_function_decides(result):
+    accuracy = result["accuracy"]
+    assert (accuracy["metric"], accuracy["value"], accuracy["passed"], accuracy["samples"]) == (
+        "acc",
+        100.0,
+        True,
+        4096,
+    )
+
+
+def test_it_is_never_submittable(result):
+    assert result["mini"] is True
+    assert result["submittable"] is False
+
+
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        SERVER,
+        ("scenario=singlestream", "loadgen.single_stream_expected_latency_ns=10000"),
+        ("scenario=multistream", "loadgen.multi_stream_expected_latency_ns=20000"),
+    ],
+)
+def test_it_runs_in_every_scenario(environment, scenario):
+    test = json.loads(environment.run("mlperf", *RUN, *scenario, "loadgen.test_mode=PerformanceOnly"))
+    assert test["valid"] is True, test["reasons"]
+
+
+def test_what_its_builder_reads_makes_another_engine(environment, result):
+    done = environment.call("mlperf", *RUN, "backend.options.pruned_bits=4")
+    pruned = json.loads(done.stdout)
+    assert done.returncode == 1, "accuracy was missed"
+    assert pruned["engine"]["key"] != result["engine"]["key"]
+    assert pruned["accuracy"]["passed"] is False
+    assert pruned["accuracy"]["value"] == pytest.approx(50, abs=5)
+    again = json.loads(environment.run("mlperf", *RUN, "loadgen.test_mode=PerformanceOnly"))
+    assert again["engine"] == {**result["engine"], "reused": True}
+
+
+@pytest.mark.parametrize(
+    ("override", "path", "hint"),
+    [
+        ("benchmark.options.word_bit=8", "benchmark.options.word_bit", "word_bits"),
+        ("backend.options.prunedbits=1", "backend.options.prunedbits", "pruned_bits"),
+        ("benchmark.options.word_bits=many", "benchmark.options.word_bits", None),
+        ("benchmark.options.word_bits=65", "benchmark.options.word_bits", None),
+        ("benchmark=acme-partiy", "benchmark", "acme-parity"),
+    ],
+)
+def test_bad_options_are_bad_input(environment, override, path, hint):
+    done = environment.call("mlperf", *RUN, override)
+    assert done.returncode == 2, done.stderr
+    (problem,) = json.loads(done.stdout)["problems"]
+    assert problem["path"] == path
+    assert hint is None or hint in problem["hint"]
+
+
+def test_explain_shows_its_fields_and_who_reads_them(environment):
+    def explain(path):
+        return json.loads(environment.run("mlperf", "explain", path, "benchmark=acme-parity", "--json"))
+
+    bits = explain("benchmark.options.word_bits")
+    assert (bits["value"], bits["unit"], bits["doc"]) == (16, "bits", "Length of a word.")
+    assert bits["chain"][-1]["origin"].endswith("conf/benchmark/acme-parity.yaml")
+    pruned = explain("backend.options.pruned_bits")
+    assert (pruned["value"], pruned["engine"]) == (0, ["acme"])
+
+
+def test_list_shows_it_beside_ours(environment):
+    assert {"acme-parity", "resnet50-mini"} <= _listed(environment, "benchmarks", "id").keys()
+    assert _listed(environment, "backends", "name")["acme"]["available"] is True
+    cells = json.loads(environment.run("mlperf", "list", "cells", "benchmark=acme-parity", "state=untuned", "--json"))
+    assert {cell["scenario"] for cell in cells} == {"Offline", "Server", "SingleStream", "MultiStream"}
+
+
+def test_a_broken_wheel_is_listed_with_its_reason(beside_a_broken_wheel):
+    backends = _listed(beside_a_broken_wheel, "backends", "name")
+    assert backends["broken"]["available"] is False
+    assert "No module named 'a_package_that_nobody_has'" in backends["broken"]["lacks"]
+    assert backends["onnxruntime"]["available"] is True
+    assert {"broken", "resnet50-mini"} <= _listed(beside_a_broken_wheel, "benchmarks", "id").keys()
+
+
+@pytest.mark.parametrize("what", ["systems", "scenarios", "cells", "fields", "rules"])
+def test_a_broken_wheel_stops_no_list(beside_a_broken_wheel, what):
+    assert json.loads(beside_a_broken_wheel.run("mlperf", "list", what, "--json"))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("run", "benchmark=broken"),
+        ("run", "benchmark=broken", "backend=onnxruntime"),
+        ("build", "benchmark=broken", "backend=broken"),
+        ("validate", "benchmark=broken"),
+    ],
+)
+def test_using_a_broken_wheel_is_an_environment_that_is_not_ready(beside_a_broken_wheel, arguments):
+    done = beside_a_broken_wheel.call("mlperf", *arguments, "--json")
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert "No module named 'a_package_that_nobody_has'" in json.loads(done.stdout)["error"]["message"]
+    assert "uninstall broken-mlperf" in done.stderr
+
+
+def test_what_does_not_use_a_broken_wheel_runs(beside_a_broken_wheel):
+    beside_a_broken_wheel.run("mlperf", "run", "--dry-run", "--json")
+
+
+def _listed(environment, what, key):
+    return {row[key]: row for row in json.loads(environment.run("mlperf", "list", what, "--json"))}
