@@ -1,0 +1,99 @@
+"""Identities: what the options of system, benchmark and backend say about themselves, read before anything is composed.
+
+Choices made for the user, aliases, and whether a cell has a meaning at all follow from these three sections alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import attrs
+
+from mlperf_registry.compose.cell import compose_cell
+from mlperf_registry.compose.library import Library
+from mlperf_registry.compose.tree import Tree, without_nulls
+from mlperf_registry.schema.problem import ConfigError, Problem
+from mlperf_registry.schema.sections import Backend, Benchmark, System
+from mlperf_registry.structure import structure
+
+T = TypeVar("T")
+
+
+class Identities:
+    """Typed sections by option, each made once."""
+
+    def __init__(self, library: Library) -> None:
+        self._library = library
+        self._made: dict[tuple[str, str], Any] = {}
+        self._aliases: dict[str, Mapping[str, str]] = {}
+
+    def system(self, option: str) -> System:
+        """The system of an option.
+
+        Raises:
+            ConfigError: when there is none, or its section is wrong.
+        """
+        return self._identity(System, "system", option, name="id")
+
+    def benchmark(self, option: str) -> Benchmark:
+        """The benchmark of an option; errors as for ``system``."""
+        return self._identity(Benchmark, "benchmark", option, name="id")
+
+    def backend(self, option: str) -> Backend:
+        """The backend of an option; errors as for ``system``."""
+        return self._identity(Backend, "backend", option, name="name")
+
+    def aliases(self, group: str) -> Mapping[str, str]:
+        """Every name of an option of ``system`` or ``benchmark``, folded to lower case, to the option.
+
+        Files that cannot be read lend no name here; they are reported when they are chosen.
+        """
+        if group not in self._aliases:
+            names: dict[str, str] = {}
+            for option in self._library.options(group):
+                for alias in self._written_aliases(group, option):
+                    names.setdefault(alias.lower(), option)
+            names.update({option.lower(): option for option in self._library.options(group)})
+            self._aliases[group] = names
+        return self._aliases[group]
+
+    def _written_aliases(self, group: str, option: str) -> list[str]:
+        try:
+            document = self._library.require(group, option)
+        except ConfigError:
+            return []
+        section = document.tree.get(group)
+        aliases = section.get("aliases") if isinstance(section, dict) else None
+        return [alias for alias in aliases if isinstance(alias, str)] if isinstance(aliases, list) else []
+
+    def _identity(self, cls: type[T], group: str, option: str, *, name: str) -> T:
+        key = (group, option)
+        if key not in self._made:
+            document = self._library.require(group, option)
+
+            def origin(path: tuple[str, ...]) -> tuple[str, int | None]:
+                return document.origin, document.lines.get((group, *path))
+
+            try:
+                made: T = structure(cls, self._section(group, option), origin=origin, owned=False)
+            except ConfigError as error:
+                raise ConfigError(
+                    attrs.evolve(problem, path=f"{group}.{problem.path}") for problem in error.problems
+                ) from error
+            if getattr(made, name) != option:
+                # Results are filed under the name in the section, cells under the option.
+                message = f"is {getattr(made, name)!r} in the file of {option!r}"
+                raise ConfigError([Problem(f"{group}.{name}", message, *origin((name,)), f"write {name}: {option}")])
+            self._made[key] = made
+        found: T = self._made[key]
+        return found
+
+    def _section(self, group: str, option: str) -> Tree:
+        document = self._library.require(group, option)
+        section = document.tree.get(group)
+        if document.defaults is None and isinstance(section, dict) and "${" not in repr(section):
+            return without_nulls(section)
+        # The file builds on others or refers to other values: only a composed cell can tell.
+        composed: Tree = compose_cell(self._library, [f"{group}={option}"]).tree.get(group, {})
+        return composed

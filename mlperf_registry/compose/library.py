@@ -1,0 +1,227 @@
+"""Library: every option file of every root, each parsed once, under its group and option.
+
+Hydra's source, the choices and the matrix all read from here, so none can see a file that the others do not.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import attrs
+
+from mlperf_registry.compose.document import Document, generated, load_yaml
+from mlperf_registry.compose.fields import nulls, option_fields, workload_fields
+from mlperf_registry.compose.nearest import nearest
+from mlperf_registry.compose.override import Override
+from mlperf_registry.compose.tuned import Tuned
+from mlperf_registry.compose.tuned_file import Vocabulary
+from mlperf_registry.plugins import conf_roots
+from mlperf_registry.roots import conf_root, system_roots
+from mlperf_registry.schema.problem import ConfigError, Problem
+
+CONFIG = "config"
+"""Name of the primary config."""
+FIELDS = "fields"
+"""Name of the generated layer with every field of the schema null."""
+BENCHMARK_FIELDS, BACKEND_FIELDS = "benchmark_fields", "backend_fields"
+GENERATED_GROUPS = (BENCHMARK_FIELDS, BACKEND_FIELDS)
+"""Groups of the generated layers with the options of a benchmark or of a backend null; nobody chooses from them."""
+TUNED = "tuned"
+"""Group whose options are published variants, merged from files by ``Tuned``."""
+
+_VARIANT_GROUPS = ("accuracy_target", "harness", "power_setting")
+
+
+@attrs.frozen
+class Roots:
+    """Folders with YAML."""
+
+    conf: Path
+    """The folder with config.yaml."""
+    plugins: tuple[Path, ...] = ()
+    """Folders of the same form that other distributions bring."""
+    systems: tuple[Path, ...] = ()
+    """Folders of the user's own systems, one file each; the first wins."""
+
+    @classmethod
+    def find(
+        cls, conf: Path | None = None, systems: Sequence[Path] = (), brought: Sequence[Path] | None = None
+    ) -> Roots:
+        """The roots of this installation.
+
+        Args:
+            conf: the folder with config.yaml; by default this package's.
+            systems: folders with the user's systems, before those that $MLPERF_SYSTEMS_PATH and ./systems give.
+            brought: conf folders of other distributions; by default those that are installed.
+        """
+        return cls(
+            (conf or conf_root()).resolve(),
+            conf_roots() if brought is None else tuple(brought),
+            system_roots(os.environ, working_dir=Path.cwd(), given=tuple(systems)),
+        )
+
+
+class Library:
+    """Documents by group and option. Nothing is read before it is asked for."""
+
+    def __init__(self, roots: Roots) -> None:
+        self.roots = roots
+        self._documents: dict[tuple[str, str], Document | None] = {}
+        self._options: dict[str, tuple[str, ...]] = {}
+
+    @cached_property
+    def config(self) -> Document:
+        """The primary config."""
+        return load_yaml(self.roots.conf / f"{CONFIG}.yaml", self._shown(self.roots.conf / f"{CONFIG}.yaml"))
+
+    @cached_property
+    def groups(self) -> tuple[str, ...]:
+        """Groups that a user may choose from; the generated layers follow from those choices."""
+        found = {"system"} if self.roots.systems else set()
+        for root in (self.roots.conf, *self.roots.plugins):
+            if root.is_dir():
+                found.update(
+                    entry.name for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith((".", "_"))
+                )
+        return tuple(sorted(found))
+
+    @cached_property
+    def tuned(self) -> Tuned:
+        """The tuned values of all roots."""
+        folders = [root / TUNED for root in (*self.roots.systems, self.roots.conf, *self.roots.plugins)]
+        return Tuned(
+            tuple(folder for folder in folders if folder.is_dir()),
+            Vocabulary(tuple(self.options(group) for group in _VARIANT_GROUPS), self.options("backend")),
+            shown=self._shown,
+        )
+
+    def options(self, group: str) -> tuple[str, ...]:
+        """The options of a group, sorted; of the generated groups too.
+
+        Raises:
+            ConfigError: when two roots bring the same option.
+        """
+        if group not in self._options:
+            source = {BENCHMARK_FIELDS: "benchmark", BACKEND_FIELDS: "backend"}.get(group)
+            if group == TUNED:
+                self._options[group] = tuple(self.tuned.options())
+            else:
+                self._options[group] = self.options(source) if source else tuple(sorted(self._files(group)))
+        return self._options[group]
+
+    def document(self, group: str, option: str) -> Document | None:
+        """The document of an option, None where there is none. ``tuned`` is not served here.
+
+        Raises:
+            ConfigError: when its file is no YAML mapping.
+        """
+        key = (group, option)
+        if key not in self._documents:
+            self._documents[key] = self._load(group, option)
+        return self._documents[key]
+
+    def is_choice(self, override: Override) -> bool:
+        """Whether the override chooses an option of a group."""
+        return override.key in self.groups and not isinstance(override.value, dict)
+
+    def is_value(self, override: Override) -> bool:
+        """Whether the override sets a value of ours."""
+        return not override.for_hydra and not self.is_choice(override)
+
+    def require(self, group: str, option: str) -> Document:
+        """The document of an option.
+
+        Raises:
+            ConfigError: with the nearest options, when there is none.
+        """
+        found = self.document(group, option)
+        if found is None:
+            raise ConfigError([self.unknown(group, option)])
+        return found
+
+    def unknown(self, group: str, option: str, origin: str | None = None) -> Problem:
+        """The problem of an option that its group does not have."""
+        return Problem(
+            group,
+            f"there is no {group.replace('_', ' ')} {option!r}",
+            origin,
+            hint=nearest(option, self.options(group)),
+        )
+
+    def _load(self, group: str, option: str) -> Document | None:
+        if (group, option) == ("", FIELDS):
+            return generated(nulls(workload_fields()))
+        if group == BENCHMARK_FIELDS:
+            family = self._identity("benchmark", option, "family")
+            return None if family is None else generated(nulls(option_fields(family, None)))
+        if group == BACKEND_FIELDS:
+            name = self._identity("backend", option, "name")
+            return None if name is None else generated(nulls(option_fields(None, name)))
+        path = None if group == TUNED else self._path(group, option)
+        return None if path is None else load_yaml(path, self._shown(path))
+
+    def _identity(self, section: str, option: str, key: str) -> str | None:
+        document = self.document(section, option)
+        if document is None:
+            return None
+        values = document.tree.get(section)
+        found = values.get(key) if isinstance(values, dict) else None
+        return found if isinstance(found, str) else ""
+
+    def _path(self, group: str, option: str) -> Path | None:
+        if group:
+            return self._files(group).get(option) or self._nested(group, option)
+        return next(self._existing("", option), None)
+
+    def _nested(self, group: str, option: str) -> Path | None:
+        return next(self._existing(group, option), None) if "/" in option else None
+
+    def _existing(self, group: str, option: str) -> Iterator[Path]:
+        for root in (self.roots.conf, *self.roots.plugins):
+            path = root / group / f"{option}.yaml"
+            if path.is_file():
+                yield path
+
+    def _files(self, group: str) -> dict[str, Path]:
+        found: dict[str, Path] = {}
+        clashes = []
+        for root in (self.roots.conf, *self.roots.plugins):
+            for option, path in _yaml_files(root / group):
+                if option in found:
+                    clashes.append((option, found[option], path))
+                found[option] = path
+        if group == "system":
+            mine: dict[str, Path] = {}
+            for root in self.roots.systems:
+                for option, path in _yaml_files(root):
+                    if option in found:
+                        clashes.append((option, found[option], path))
+                    mine.setdefault(option, path)
+            found.update(mine)
+        if clashes:
+            raise ConfigError(
+                Problem(
+                    f"{group}={option}",
+                    f"two files define it: {first} and {second}",
+                    str(second),
+                    hint="rename one of them",
+                )
+                for option, first, second in clashes
+            )
+        return found
+
+    def _shown(self, path: Path) -> str:
+        for root in (self.roots.conf, *self.roots.plugins, *self.roots.systems):
+            if path.is_relative_to(root):
+                return (Path(root.name) / path.relative_to(root)).as_posix()
+        return str(path)
+
+
+def _yaml_files(folder: Path) -> Iterator[tuple[str, Path]]:
+    if folder.is_dir():
+        for path in sorted(folder.iterdir()):
+            if path.suffix == ".yaml" and path.is_file():
+                yield path.stem, path

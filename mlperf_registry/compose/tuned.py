@@ -1,0 +1,163 @@
+"""Tuned: published and hand-tuned values: which variants there are, and what each holds, shared values included.
+
+The one truth about both: Hydra's source and the matrix ask here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from itertools import product
+from pathlib import Path
+
+import attrs
+
+from mlperf_registry.compose.document import load_yaml
+from mlperf_registry.compose.tree import OutsideDialect, Tree, overlay
+from mlperf_registry.compose.tuned_file import TunedFile, Vocabulary, read_tuned_file, variant_of
+from mlperf_registry.schema.problem import ConfigError, Problem
+
+SHARED = "_shared"
+"""Stands for the system in the path of a shared file."""
+_LAYOUT = f"tuned/<round>/<system or {SHARED}>/<benchmark>/<scenario>.yaml"
+
+
+@attrs.frozen(order=True)
+class TunedCell:
+    """Address of a cell's file."""
+
+    tuned_round: str
+    system: str
+    benchmark: str
+    scenario: str
+
+    def __str__(self) -> str:
+        return "/".join(attrs.astuple(self))
+
+
+class Tuned:
+    """The folders ``tuned`` of all roots, strongest first; a file is taken from the first that has it."""
+
+    def __init__(
+        self, folders: tuple[Path, ...], vocabulary: Vocabulary, *, shown: Callable[[Path], str] = str
+    ) -> None:
+        """Nothing is read yet.
+
+        Args:
+            folders: each holds ``<round>/<system>/<benchmark>/<scenario>.yaml``.
+            vocabulary: the names that files may use.
+            shown: a path's name for people.
+        """
+        self._folders = folders
+        self._vocabulary = vocabulary
+        self._shown = shown
+        self._files: dict[TunedCell, TunedFile | None] = {}
+        self._layers: dict[str, tuple[Tree, ...] | None] = {}
+
+    @cached_property
+    def rounds(self) -> tuple[str, ...]:
+        """Rounds with tuned values."""
+        return tuple(sorted({cell.tuned_round for cell in self.cells}))
+
+    @cached_property
+    def cells(self) -> tuple[TunedCell, ...]:
+        """Every cell that has a file."""
+        return tuple(cell for cell in sorted(self._paths) if cell.system != SHARED)
+
+    @cached_property
+    def shared(self) -> tuple[TunedCell, ...]:
+        """Every file of values that systems share."""
+        return tuple(cell for cell in sorted(self._paths) if cell.system == SHARED)
+
+    def options(self) -> Iterator[str]:
+        """Every option of the group ``tuned``.
+
+        Raises:
+            ConfigError: when a cell's file is wrong.
+        """
+        variants = self._vocabulary.variants
+        for cell in self.cells:
+            file = self.file(cell)
+            if file is not None:
+                for variant, backend in product(file.tuned_for, file.backends):
+                    yield f"{cell}/{'+'.join(variants[variant])}+{backend}"
+
+    def holds(self, cell: TunedCell, variant: str, backend: str) -> bool:
+        """Whether the variant was published, for this engine library.
+
+        Raises:
+            ConfigError: when the cell's file is wrong.
+        """
+        file = self.file(cell)
+        return file is not None and variant in file.tuned_for and backend in file.backends
+
+    def file(self, cell: TunedCell) -> TunedFile | None:
+        """The cell's own file; None without one.
+
+        Raises:
+            ConfigError: with every unknown name in it.
+        """
+        if cell not in self._files:
+            path = self._paths.get(cell)
+            self._files[cell] = None if path is None else self._read(cell, path)
+        return self._files[cell]
+
+    def layers(self, option: str) -> tuple[Tree, ...] | None:
+        """The layers of an option, weakest first: shared, its deltas, cell, its deltas; None where it is untuned.
+
+        Args:
+            option: ``<round>/<system>/<benchmark>/<scenario>/<accuracy target>+<harness>+<power setting>+<backend>``.
+        """
+        if option not in self._layers:
+            self._layers[option] = self._find(option)
+        return self._layers[option]
+
+    def merged(self, option: str) -> Tree | None:
+        """The option as one tree of leaves; None where it is untuned.
+
+        Raises:
+            ConfigError: when a mapping stands against a list or a reference.
+        """
+        layers = self.layers(option)
+        if layers is None:
+            return None
+        tree: Tree = {}
+        try:
+            for layer in layers:
+                tree = overlay(tree, layer)
+        except OutsideDialect as error:
+            raise ConfigError([Problem(f"tuned={option}", f"its layers do not merge: {error}")]) from error
+        return tree
+
+    def _find(self, option: str) -> tuple[Tree, ...] | None:
+        address, _, spelled = option.rpartition("/")
+        parts, names = address.split("/"), spelled.split("+")
+        if len(parts) != 4 or len(names) != 4:
+            return None
+        cell = TunedCell(*parts)
+        *variant, backend = names
+        if not self.holds(cell, variant_of(*variant), backend):
+            return None
+        files = (self.file(attrs.evolve(cell, system=SHARED)), self.file(cell))
+        return tuple(layer for file in files if file is not None for layer in file.layers(frozenset(variant)))
+
+    def _read(self, cell: TunedCell, path: Path) -> TunedFile:
+        return read_tuned_file(load_yaml(path, self._shown(path)), self._vocabulary, shared=cell.system == SHARED)
+
+    @cached_property
+    def _paths(self) -> dict[TunedCell, Path]:
+        found: dict[TunedCell, Path] = {}
+        misplaced = []
+        for folder in self._folders:
+            for path in sorted(folder.rglob("*.yaml")):
+                parts = (*path.parent.relative_to(folder).parts, path.stem)
+                if len(parts) == 4:
+                    found.setdefault(TunedCell(*parts), path)
+                else:
+                    misplaced.append(path)
+        if misplaced:
+            raise ConfigError(
+                Problem("tuned", "lies at the wrong depth", self._shown(path), hint=f"move it to {_LAYOUT}")
+                for path in misplaced
+            )
+        return found
