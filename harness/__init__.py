@@ -1,0 +1,1 @@
+"""Builder and harness classes: how a plan is run under LoadGen."""

@@ -1,0 +1,1 @@
+"""What differs from benchmark to benchmark: data and accuracy."""

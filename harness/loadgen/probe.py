@@ -1,0 +1,75 @@
+"""How fast an engine is, without LoadGen: ``python -m harness.loadgen.probe RUN_JSON --events FD``.
+
+LoadGen must be told a rate or a latency before a run that would show it; explore takes them from here.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import sys
+from collections.abc import Sequence
+
+import numpy as np
+
+from harness.benchmarks.dataset import Dataset
+from harness.loadgen.child import parse_arguments, read_run
+from harness.loadgen.events import Events
+from harness.loadgen.runner import Runner
+from harness.loadgen.session import Exercise, open_session
+from harness.loadgen.supervise import Watch, supervise
+from mlperf_registry.schema.problem import RunFailed
+from mlperf_registry.schema.run import Run
+
+RATE_SECONDS = 1.5
+LATENCY_SECONDS = 0.5
+LATENCY_PERCENTILE = 10
+
+
+def probe(
+    run: Run, events: Events, watch: Watch, *, dataset: Dataset | None = None, runner: Runner | None = None
+) -> None:
+    """Measure through the run's own runner, queue and batcher, and send one ``probe`` event.
+
+    ``samples_per_second`` is the rate at full batches, all devices and streams busy. Latencies are the 10th percentile
+    of single queries: LoadGen prepares as many queries as fit into the duration at that latency, and a list that is
+    too short makes a run invalid, one that is too long costs nothing.
+
+    Raises:
+        NotReady, RunFailed: as ``run_test``.
+    """
+    if not run.tests:
+        raise RunFailed("run.json has no tests to probe for.")
+    settings = next(iter(run.tests.values())).settings
+    events.phase("load")
+    session = open_session(run, settings, dataset, runner)
+    watch.attend(session.sut)
+    events.phase("warmup")
+    session.warm_up()
+    events.phase("run")
+    watch.attend(session.sut)
+    with session.samples_loaded():
+        rate = session.exercise(session.batch_size, in_flight=session.depth, seconds=RATE_SECONDS)
+        single = session.exercise(1, in_flight=1, seconds=LATENCY_SECONDS)
+        multiple = session.exercise(settings.multi_stream_samples_per_query, in_flight=1, seconds=LATENCY_SECONDS)
+    session.close()
+    events.probe(
+        samples_per_second=rate.samples_per_second,
+        latency_ns=_latency_ns(single),
+        multi_stream_latency_ns=_latency_ns(multiple),
+    )
+
+
+def _latency_ns(exercise: Exercise) -> int:
+    return max(1, int(np.percentile(exercise.latencies_ns, LATENCY_PERCENTILE)))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point of the process."""
+    faulthandler.enable()
+    given = parse_arguments("python -m harness.loadgen.probe", arguments, names_test=False)
+    events = Events(given.events)
+    return supervise(events, lambda watch: probe(read_run(given.run_json), events, watch))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

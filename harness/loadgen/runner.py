@@ -1,0 +1,61 @@
+"""The contract between the harness and an engine library: Runner, and the Sink that it reports to.
+
+Asynchronous on purpose: a runner may keep several devices and streams busy, complete out of order, and report first
+tokens. The harness numbers samples itself: an id is the position of a sample in the order of issue, from 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.loadgen.qsl import QSL
+from mlperf_registry.schema.run import Run
+
+Ids = npt.NDArray[np.int64]
+"""Sample ids, shape [n]."""
+Indices = npt.NDArray[np.int64]
+"""Positions in the data set, shape [n]."""
+
+
+class Sink(Protocol):
+    """Where a runner reports. Callable from any thread, in any order; arrays are the runner's again on return."""
+
+    def complete(
+        self,
+        ids: Ids,
+        outputs: npt.NDArray[np.generic] | Sequence[npt.NDArray[np.generic]],
+        token_counts: npt.NDArray[np.int64] | None = None,
+    ) -> None:
+        """The samples ``ids`` are done: each id once over a run; token counts, [n], where latencies are per token."""
+
+    def first_token(self, ids: Ids, tokens: npt.NDArray[np.generic] | Sequence[npt.NDArray[np.generic]]) -> None:
+        """The first token of each of ``ids`` is out; before ``complete`` of the same id."""
+
+    def fail(self, ids: Ids, reason: str) -> None:
+        """The samples cannot be done. The run goes on to its end, and is not valid."""
+
+
+class Runner(Protocol):
+    """An engine library that executes samples of a QSL."""
+
+    batching: ClassVar[Literal["harness", "engine"]]
+    """Who forms batches: the harness's batcher before ``submit``, or the engine (continuous batching)."""
+
+    def open(self, run: Run, qsl: QSL, sink: Sink) -> None:
+        """Load the engine and start threads. Raises NotReady or RunFailed; samples may not be loaded yet."""
+
+    def submit(self, ids: Ids, indices: Indices) -> None:
+        """Take samples; returns soon, but may block while enough batches are in flight (back-pressure).
+
+        With ``batching = "harness"`` at most ``gpu_batch_size`` samples come at once. Called from one thread.
+        """
+
+    def drain(self) -> None:
+        """Return when every sample submitted has been reported."""
+
+    def close(self) -> None:
+        """Free everything. Called once, also after a failure of ``open``."""

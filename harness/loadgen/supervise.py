@@ -1,0 +1,95 @@
+"""supervise(): does a child's work on a thread, while the main thread reports progress and obeys signals.
+
+LoadGen and engines stay in native code for minutes, where Python delivers no signal; a thread that waits gets it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from types import FrameType
+
+from harness.loadgen.events import Events
+from harness.loadgen.sut import SUT
+from mlperf_registry.schema.problem import NotReady, RunFailed
+
+HEARTBEAT_S = 0.5
+INTERRUPTED = 130
+
+
+class Watch:
+    """What the work shows to the main thread."""
+
+    def __init__(self) -> None:
+        self._sut: SUT | None = None
+        self.wake = threading.Event()
+        """Set when there is nothing more to wait for."""
+
+    def attend(self, sut: SUT) -> None:
+        """Report the progress of ``sut`` from now on, and end the process when it breaks."""
+        sut.on_broken = self.wake.set
+        self._sut = sut
+
+    @property
+    def broken(self) -> Exception | None:
+        """What broke the SUT."""
+        return None if self._sut is None else self._sut.broken
+
+    def report(self, events: Events) -> None:
+        """Send one progress event, where there is something to count."""
+        if self._sut is not None:
+            samples = self._sut.samples
+            # completed first: the other way round a sample could count as done before it counts as issued.
+            completed = samples.completed
+            events.progress(issued=samples.issued, completed=completed, elapsed_s=samples.elapsed_s)
+
+
+def supervise(events: Events, work: Callable[[Watch], None]) -> int:
+    """Do ``work``, and return the exit code 0.
+
+    Ends the process itself, without clean-up that might hang, where the work failed (1, or 3 when NotReady), where its
+    SUT broke (so that nobody waits ten minutes for LoadGen to issue queries that can only fail), on SIGTERM and SIGINT
+    (130), and when nobody reads the events any more.
+    """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _interrupted)
+    watch = Watch()
+    raised: list[BaseException] = []
+
+    def body() -> None:
+        try:
+            work(watch)
+        except BaseException as error:
+            raised.append(error)
+        watch.wake.set()
+
+    thread = threading.Thread(target=body, name="test", daemon=True)
+    try:
+        thread.start()
+        while not watch.wake.wait(HEARTBEAT_S):
+            watch.report(events)
+        error = watch.broken or (raised[0] if raised else None)
+        if error is None:
+            thread.join()
+            return 0
+        events.error("NotReady" if isinstance(error, NotReady) else "RunFailed", _sentence(error))
+        traceback.print_exception(error)
+    except BrokenPipeError:
+        error = RunFailed("The parent process is gone.")
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(error.exit_code if isinstance(error, NotReady) else RunFailed.exit_code)
+
+
+def _interrupted(number: int, frame: FrameType | None) -> None:
+    os._exit(INTERRUPTED)
+
+
+def _sentence(error: BaseException) -> str:
+    if isinstance(error, (NotReady, RunFailed)):
+        return str(error)
+    return f"{type(error).__name__}: {error}"

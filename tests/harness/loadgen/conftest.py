@@ -1,0 +1,91 @@
+"""drive: starts one LoadGen test of the simulated engine in a process of its own, as the parent does."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import attrs
+import pytest
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[2]
+# Tests and the scripts that they start share the modules beside them.
+sys.path.append(str(HERE))
+
+
+def python_path():
+    """Environment in which scripts find the checkout, whatever the working directory."""
+    return {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
+@attrs.frozen
+class Driven:
+    """A child process that has ended."""
+
+    code: int
+    events: list
+    folder: Path
+    output: str
+
+    def one(self, name):
+        (event,) = [event for event in self.events if event["event"] == name]
+        return event
+
+    @property
+    def names(self):
+        return [event["event"] for event in self.events]
+
+    @property
+    def logs(self):
+        return self.folder / "performance" / "run_1"
+
+    def detail(self):
+        """Results of LoadGen's detail log by key."""
+        lines = (self.logs / "mlperf_log_detail.txt").read_text().splitlines()
+        entries = [json.loads(line.removeprefix(":::MLLOG ")) for line in lines]
+        return {entry["key"]: entry["value"] for entry in entries}
+
+    def accuracy_log(self):
+        return json.loads((self.logs / "mlperf_log_accuracy.json").read_text())
+
+
+@pytest.fixture
+def drive(tmp_path):
+    """Run a case of case.py to its end; with ``until``, send ``signal`` at the first event for which it is true."""
+
+    def run(settings, *, test="performance", until=None, signal_number=signal.SIGTERM, timeout=60, **case):
+        case = {"folder": str(tmp_path), "test": test, "settings": settings, **case}
+        reader, writer = os.pipe()
+        output = tmp_path / "child.log"
+        with output.open("w") as log:
+            child = subprocess.Popen(
+                [sys.executable, HERE / "drive.py", json.dumps(case), str(writer)],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                pass_fds=(writer,),
+                env=python_path(),
+                cwd=tmp_path,
+            )
+        os.close(writer)
+        events, deadline = [], time.monotonic() + timeout
+        try:
+            with os.fdopen(reader) as lines:
+                for line in lines:
+                    events.append(json.loads(line))
+                    if until is not None and until(events[-1]):
+                        child.send_signal(signal_number)
+                        until = None
+                    assert time.monotonic() < deadline, "the child takes too long"
+            code = child.wait(timeout=10)
+        finally:
+            child.kill()
+            child.wait()
+        return Driven(code, events, tmp_path, output.read_text())
+
+    return run
