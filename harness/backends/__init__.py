@@ -1,0 +1,1 @@
+"""Engine libraries, one folder each: a builder and a runner."""

@@ -1,0 +1,1 @@
+"""Image classification by a residual network: resnet50 and its mini."""
