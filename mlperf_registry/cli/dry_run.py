@@ -1,0 +1,91 @@
+"""``--dry-run``: the points that would run, whether the rules allow them, and which engines are there already."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlperf_registry.cli.answer import print_json
+from mlperf_registry.cli.request import Request
+from mlperf_registry.cli.session import tell_choices
+from mlperf_registry.cli.table import table
+from mlperf_registry.cli.terminal import say
+from mlperf_registry.execute.engine_cache import engine_folder, find_engine
+from mlperf_registry.execute.job import plan_for, scratch
+from mlperf_registry.execute.progress import Silent
+from mlperf_registry.execute.recipe import make_recipe
+from mlperf_registry.schema.engine import Engine
+from mlperf_registry.schema.problem import ConfigError, NotReady, Problem
+from mlperf_registry.schema.workload import Workload
+from mlperf_registry.structure import unstructure
+
+if TYPE_CHECKING:
+    from mlperf_registry.registry import Registry
+
+
+def dry_run(registry: Registry, points: Sequence[Sequence[str]], request: Request) -> int:
+    """Print the table of ``points`` (overrides of each) and return 0.
+
+    Raises:
+        ConfigError: with the problems of every point.
+    """
+    rows = []
+    problems: dict[Problem, None] = {}
+    for overrides in points:
+        try:
+            rows.append(_row(registry, overrides, request.build_dir, alone=len(points) == 1))
+        except ConfigError as error:
+            problems.update(dict.fromkeys(error.problems))
+    if problems:
+        raise ConfigError(problems)
+    if request.json:
+        print_json(rows)
+        return 0
+    print(
+        table(
+            ("#", "cell", "backend", "mode", "rules", "engine"),
+            [
+                (str(number), row["cell"], row["backend"], row["mode"], _rules(row), row["engine"]["why"])
+                for number, row in enumerate(rows)
+            ],
+            right=("#",),
+        )
+    )
+    if any(row["rule_breaches"] for row in rows):
+        say("What the rules say of a point: mlperf validate with its overrides.")
+    return 0
+
+
+def _row(registry: Registry, overrides: Sequence[str], build_dir: Path, *, alone: bool) -> dict[str, Any]:
+    composed = registry.compose(overrides, quick=True)
+    if alone:
+        tell_choices(registry, composed, say)
+    workload = registry.structure(composed)
+    plan = plan_for(workload, Silent())
+    return {
+        "overrides": list(overrides),
+        "cell": str(workload.cell),
+        "backend": workload.backend.name,
+        "mode": workload.mode.name,
+        "round": workload.round,
+        "tuned_round": workload.tuned_round,
+        "rule_breaches": unstructure(plan.breaches),
+        "engine": _engine(workload, build_dir),
+    }
+
+
+def _engine(workload: Workload, build_dir: Path) -> dict[str, Any]:
+    try:
+        recipe = make_recipe(workload, scratch())
+    except NotReady as error:
+        return {"key": None, "cached": False, "ready": False, "why": f"not ready: {error}"}
+    found = find_engine(engine_folder(build_dir, workload.system.id, workload.benchmark.id), recipe)
+    if isinstance(found, Engine):
+        return {"key": found.key, "cached": True, "ready": True, "why": f"cached, {found.key}"}
+    return {"key": None, "cached": False, "ready": True, "why": f"would be built: {found}"}
+
+
+def _rules(row: dict[str, Any]) -> str:
+    count = len(row["rule_breaches"])
+    return f"{row['round']}: {count} not kept" if count else f"{row['round']}: kept"

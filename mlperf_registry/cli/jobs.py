@@ -1,0 +1,124 @@
+"""Jobs: what run, build and harness share, from overrides to an outcome, its table or JSON, and its exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from mlperf_registry.cli.answer import print_json
+from mlperf_registry.cli.request import Request
+from mlperf_registry.cli.session import open_registry, overrides_of, tell_choices
+from mlperf_registry.cli.terminal import print_rich, say, watching
+from mlperf_registry.execute.job import plan_for
+from mlperf_registry.execute.progress import Progress
+from mlperf_registry.schema.engine import Engine
+from mlperf_registry.schema.plan import Plan
+from mlperf_registry.schema.result import RunResult
+from mlperf_registry.schema.workload import Workload
+from mlperf_registry.structure import unstructure
+
+if TYPE_CHECKING:
+    from mlperf_registry.compose.composed import Composed
+    from mlperf_registry.registry import Registry
+
+
+@attrs.frozen(eq=False)
+class Job:
+    """One configuration on its way."""
+
+    registry: Registry
+    overrides: tuple[str, ...]
+    composed: Composed
+    workload: Workload
+    plan: Plan
+    build_dir: Path
+    progress: Progress
+
+
+Point = Callable[[Job], "RunResult | Engine"]
+"""What a verb does with a job."""
+
+
+def work(request: Request, target: str, point: Point) -> int:
+    """Answer a request of run, build or harness; returns the exit code.
+
+    Args:
+        request: the command line.
+        target: ``module:function`` of ``point``, by which the jobs of a sweep find it in any process.
+        point: what the verb does with one job.
+    """
+    if request.multirun:
+        from mlperf_registry.cli.sweep import sweep
+
+        return sweep(request, target)
+    registry = open_registry(request.systems)
+    overrides = overrides_of(request, say)
+    if request.cfg is not None:
+        from mlperf_registry.cli.cfg import print_config
+
+        return print_config(registry, overrides, request)
+    if request.dry_run:
+        from mlperf_registry.cli.dry_run import dry_run
+
+        return dry_run(registry, [overrides], request)
+    with own_stdout(request), watching() as progress:
+        job = prepare(registry, overrides, request.build_dir, progress)
+        outcome = point(job)
+    show(outcome, as_json=request.json, accuracy_unit=job.workload.benchmark.accuracy_unit)
+    return 0 if is_good(outcome) else 1
+
+
+def prepare(registry: Registry, overrides: Sequence[str], build_dir: Path, progress: Progress) -> Job:
+    """Compose, structure and plan, telling what was chosen and which rules are not kept.
+
+    Raises:
+        ConfigError: with every problem, breaches in a strict mode included.
+    """
+    composed = registry.compose(overrides)
+    tell_choices(registry, composed, progress.note)
+    workload = registry.structure(composed)
+    plan = plan_for(workload, progress)
+    return Job(registry, tuple(overrides), composed, workload, plan, build_dir, progress)
+
+
+def is_good(outcome: RunResult | Engine) -> bool:
+    """Whether the command may end with 0: nothing INVALID, nothing gone wrong, accuracy met where it was measured."""
+    if isinstance(outcome, Engine):
+        return True
+    accurate = outcome.accuracy is None or outcome.accuracy.passed
+    return outcome.valid is not False and accurate and not outcome.reasons
+
+
+def document_of(outcome: RunResult | Engine) -> dict[str, Any]:
+    """The outcome as JSON."""
+    document: dict[str, Any] = unstructure(outcome)
+    return document
+
+
+def show(outcome: RunResult | Engine, *, as_json: bool, accuracy_unit: str) -> None:
+    """The end of a command: the JSON document, or a table for people and where the report lies, on stdout."""
+    if as_json:
+        print_json(document_of(outcome))
+    elif isinstance(outcome, Engine):
+        print(f"The engine {outcome.key} lies in {outcome.path}")
+    else:
+        from mlperf_registry.report.table import run_summary
+
+        # The report has a line of its own, which no table breaks in two.
+        print_rich(run_summary(attrs.evolve(outcome, report=None), accuracy_unit=accuracy_unit))
+        print(f"The report lies at {outcome.report}")
+
+
+@contextlib.contextmanager
+def own_stdout(request: Request) -> Iterator[None]:
+    """With ``--json``, whatever a library prints goes to stderr, since stdout holds one document."""
+    if not request.json:
+        yield
+        return
+    with contextlib.redirect_stdout(sys.stderr):
+        yield

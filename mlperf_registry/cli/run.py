@@ -1,0 +1,31 @@
+"""``mlperf run``: build the engine, run LoadGen, write the report."""
+
+from __future__ import annotations
+
+from mlperf_registry.cli.jobs import Job, work
+from mlperf_registry.cli.report import write_provenance, write_report
+from mlperf_registry.cli.request import Request
+from mlperf_registry.execute.job import build, execute
+from mlperf_registry.schema.engine import Engine
+from mlperf_registry.schema.result import RunResult
+
+
+def run(request: Request) -> int:
+    """Answer ``mlperf run``."""
+    return work(request, "mlperf_registry.cli.run:run_point", run_point)
+
+
+def run_point(job: Job) -> RunResult:
+    """One job from engine to report. Raises as ``build`` and ``execute`` do."""
+    return run_with(job, build(job.workload, job.build_dir, job.progress))
+
+
+def run_with(job: Job, engine: Engine) -> RunResult:
+    """LoadGen and the report, with an engine that is there."""
+    # Before the run: files may change while it lasts.
+    provenance = job.registry.explain(None, job.overrides)
+    result = execute(job.workload, job.plan, engine, job.build_dir, job.progress)
+    job.progress.phase("report")
+    write_provenance(provenance, result)
+    write_report(result)
+    return result

@@ -1,0 +1,74 @@
+"""From a request's words to a registry and a workload, with everything that was chosen for the user said aloud."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlperf_registry.cli.request import Request
+from mlperf_registry.compose.nearest import nearest
+from mlperf_registry.schema.problem import ConfigError, Problem
+
+if TYPE_CHECKING:
+    from mlperf_registry.compose.composed import Composed
+    from mlperf_registry.registry import Registry
+
+GENERIC = "generic_cpu"
+"""What ``system=auto`` means until machines are detected."""
+
+_AUTO = re.compile(r"(?<=[=,(])auto(?=[,)]|$)")
+
+
+def open_registry(systems: Sequence[Path]) -> Registry:
+    """The registry over our conf/, plug-ins' and the user's systems, those given by flag first."""
+    from mlperf_registry.registry import Registry
+
+    return Registry.load(systems=systems)
+
+
+def overrides_of(request: Request, tell: Callable[[str], None]) -> tuple[str, ...]:
+    """The request's words as overrides of one configuration.
+
+    Raises:
+        ConfigError: for words that are none, and for settings of Hydra itself, which only a sweep has a use for.
+    """
+    problems = []
+    for word in request.words:
+        if word.startswith(("hydra.", "hydra/", "+hydra.", "+hydra/", "~hydra")):
+            problems.append(Problem(word, "configures Hydra's sweeps, and this is none", hint="add -m"))
+        elif "=" not in word and not word.startswith("~"):
+            problems.append(not_an_override(word))
+    if problems:
+        raise ConfigError(problems)
+    return without_auto(request.words, tell)
+
+
+def not_an_override(word: str) -> Problem:
+    """The problem of a word that is neither an override nor anything else."""
+    from mlperf_registry.cli.verbs import VERBS
+
+    near = nearest(word, VERBS)
+    return Problem(word, "this is no override", hint=f"write group=option or field=value; for a verb, {near}")
+
+
+def without_auto(words: Sequence[str], tell: Callable[[str], None]) -> tuple[str, ...]:
+    """``words`` with ``system=auto`` resolved for this machine, and that told."""
+    resolved = tuple(_AUTO.sub(GENERIC, word) if word.startswith("system=") else word for word in words)
+    if resolved != tuple(words):
+        tell(f"system=auto: taken as {GENERIC}, since this version does not look at the machine")
+    return resolved
+
+
+def tell_choices(registry: Registry, composed: Composed, tell: Callable[[str], None]) -> None:
+    """A line for each option chosen for the user, with its reason, and one that says whether the cell is tuned."""
+    for choice in composed.chosen:
+        tell(f"{choice.text}: {choice.why}")
+    asked = composed.choices.get("tuned_round")
+    if any(choice.key == "tuned_round" for choice in composed.chosen) or asked in (None, "none"):
+        return
+    if registry.is_tuned(composed):
+        tell(f"tuned: {asked} has values for this cell")
+    else:
+        tell(f"untuned: {asked} has no values for this cell with {composed.choices.get('backend')}")

@@ -1,0 +1,98 @@
+"""The points of a sweep before it runs: Hydra's sweep syntax expanded, and all problems of all points."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from mlperf_registry.compose.override import Override, parse_override
+from mlperf_registry.execute.job import plan_for
+from mlperf_registry.execute.progress import Silent
+from mlperf_registry.schema.problem import ConfigError, Problem
+
+if TYPE_CHECKING:
+    from mlperf_registry.registry import Registry
+
+Overrides = tuple[str, ...]
+
+
+def expand(registry: Registry, words: Sequence[str]) -> list[Overrides] | None:
+    """Overrides of each job that Hydra's basic sweeper will make of ``words``; None where another sweeper decides.
+
+    Raises:
+        ConfigError: for words that are no overrides, and for sweeps over intervals, which need another sweeper.
+    """
+    parsed = _parsed(words)
+    if any(_chooses_sweeper(override) for override in parsed):
+        return None
+    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    mine = [_without_glob(registry, override.text) for override in parsed if not override.for_hydra]
+    try:
+        (jobs,) = BasicSweeper.split_arguments(OverridesParser.create().parse_overrides(mine), None)
+    except HydraException as error:
+        raise ConfigError(
+            [Problem("-m", str(error), hint="choose a sweeper that can, with hydra/sweeper=...")]
+        ) from error
+    return [tuple(job) for job in jobs]
+
+
+def check(registry: Registry, points: Sequence[Overrides]) -> None:
+    """Compose, structure and plan every point.
+
+    Raises:
+        ConfigError: with every problem of every point, each once.
+    """
+    found: dict[Problem, list[Overrides]] = {}
+    for overrides in points:
+        try:
+            plan_for(registry.structure(registry.compose(overrides, quick=True)), Silent())
+        except ConfigError as error:
+            for problem in error.problems:
+                found.setdefault(problem, []).append(overrides)
+    if found:
+        raise ConfigError(_placed(problem, at, len(points)) for problem, at in found.items())
+
+
+def _parsed(words: Sequence[str]) -> list[Override]:
+    parsed: list[Override] = []
+    problems: list[Problem] = []
+    for word in words:
+        try:
+            parsed.append(parse_override(word))
+        except ConfigError as error:
+            problems += error.problems
+    if problems:
+        raise ConfigError(problems)
+    return parsed
+
+
+def _chooses_sweeper(override: Override) -> bool:
+    if override.key == "hydra/sweeper":
+        return bool(override.value != "basic")
+    return override.key.startswith("hydra.sweeper.params")
+
+
+def _without_glob(registry: Registry, word: str) -> str:
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.core.override_parser.types import Glob
+
+    if "glob" not in word:
+        return word
+    override: Any = OverridesParser.create().parse_override(word)
+    glob = override.value()
+    if not isinstance(glob, Glob):
+        return word
+    options = glob.filter(list(registry.library.options(override.key_or_group)))
+    return f"{override.get_key_element()}={','.join(options)}"
+
+
+def _placed(problem: Problem, at: Sequence[Overrides], points: int) -> Problem:
+    """A problem that only some points have names the first of them, unless it says its place already."""
+    if problem.origin is not None or len(at) == points:
+        return problem
+    return attrs.evolve(problem, origin=f"point {' '.join(at[0])}")

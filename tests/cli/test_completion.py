@@ -1,0 +1,66 @@
+"""Completion: scripts for three shells, and candidates for every place of a command line."""
+
+import shutil
+import subprocess
+
+import pytest
+
+from mlperf_registry.cli.completion import candidates
+from mlperf_registry.cli.verbs import VERBS
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_script_for_each_shell(mlperf, shell):
+    answer = mlperf("completion", shell)
+    assert answer.code == 0
+    assert "mlperf completion candidates" in answer.out
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_script_is_sound(mlperf, shell):
+    program = shutil.which(shell)
+    if program is None:
+        pytest.skip(f"{shell} is not installed")
+    script = mlperf("completion", shell).out
+    assert subprocess.run([program, "-n"], input=script, text=True, capture_output=True).stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("mlperf ", "run"),
+        ("mlperf ex", "explain"),
+        ("mlperf run --mu", "--multirun"),
+        ("mlperf run scen", "scenario="),
+        ("mlperf run scenario=s", "scenario=server"),
+        ("mlperf run scenario=offline,si", "scenario=offline,singlestream"),
+        ("mlperf run benchmark=resnet50 mode=", "mode=submission"),
+        ("mlperf run loadgen.min_d", "loadgen.min_duration="),
+        ("mlperf run loadgen.test_mode=", "loadgen.test_mode=AccuracyOnly"),
+        ("mlperf run round=", "round=v6.1"),
+        ("mlperf explain loadgen.min_d", "loadgen.min_duration"),
+        ("mlperf list ", "cells"),
+        ("mlperf completion ", "zsh"),
+    ],
+)
+def test_candidates(line, found):
+    assert found in candidates(line)
+
+
+def test_candidates_begin_with_what_was_typed():
+    assert candidates("mlperf run scenario=off") == ["scenario=offline"]
+    assert candidates("mlperf bogus ") == []
+    assert set(candidates("mlperf ")) == set(VERBS)
+
+
+def test_bash_completes_after_the_equals_sign(mlperf, tmp_path):
+    bash = shutil.which("bash")
+    if bash is None:
+        pytest.skip("bash is not installed")
+    program = (
+        f"{mlperf('completion', 'bash').out}\n"
+        "mlperf() { printf 'scenario=server\\nscenario=singlestream\\n'; }\n"
+        "COMP_LINE='mlperf run scenario=s' COMP_POINT=21\n_mlperf\nprintf '%s\\n' \"${COMPREPLY[@]}\"\n"
+    )
+    done = subprocess.run([bash, "-c", program], text=True, capture_output=True)
+    assert done.stdout.split() == ["server", "singlestream"]

@@ -1,0 +1,46 @@
+"""``--cfg`` and ``--dry-run``: what would run, said before it does."""
+
+import yaml
+
+
+def test_the_printed_configuration_can_be_read_back(mlperf, tmp_path):
+    out = mlperf("run", "--cfg", "scenario=server", "builder.gpu_batch_size=7").out
+    tree = yaml.safe_load(out)
+    assert tree["scenario"]["name"] == "Server"
+    assert tree["builder"]["gpu_batch_size"] == {"resnet50": 7}
+    folder = tmp_path / "systems"
+    folder.mkdir()
+    tree["system"]["id"] = "copy"
+    (folder / "copy.yaml").write_text(
+        "# @package _global_\n" + yaml.safe_dump({k: tree[k] for k in ("system", "runtime")})
+    )
+    assert mlperf("validate", "system=copy").code == 0
+
+
+def test_origins_are_comments(mlperf):
+    out = mlperf("run", "--cfg=origins", "scenario=server").out
+    assert yaml.safe_load(out) == yaml.safe_load(mlperf("run", "--cfg", "scenario=server").out)
+    (line,) = [line for line in out.splitlines() if line.strip().startswith("min_duration:")]
+    assert "# conf/mode/explore.yaml:" in line
+
+
+def test_the_configuration_as_json_is_canonical(mlperf):
+    tree = mlperf("run", "--cfg", "--json", "loadgen.min_duration=2min").json
+    assert tree["loadgen"]["min_duration"] == 120_000
+
+
+def test_a_dry_run_tells_points_rules_and_engines_and_runs_nothing(mlperf, tmp_path):
+    rows = mlperf("run", "-m", "--dry-run", "--json", "scenario=Offline,Server", "benchmark=mini").json
+    assert [row["cell"].split("/")[2] for row in rows] == ["offline", "server"]
+    for row in rows:
+        assert row["engine"]["cached"] is False
+        assert row["rule_breaches"]
+    assert not (tmp_path / "build").exists()
+
+
+def test_a_dry_run_says_what_is_missing(mlperf, monkeypatch):
+    monkeypatch.delenv("MLPERF_SCRATCH_PATH", raising=False)
+    answer = mlperf("run", "--dry-run", "benchmark=resnet50")
+    assert answer.code == 0
+    assert "not ready" in answer.out
+    assert "MLPERF_SCRATCH_PATH" in answer.out

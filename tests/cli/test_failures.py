@@ -1,0 +1,63 @@
+"""Whatever goes wrong is answered with a sentence and the right exit code, in JSON too."""
+
+import pytest
+
+from mlperf_registry.cli import run as run_verb
+from mlperf_registry.schema.problem import NotReady, RunFailed
+
+
+@pytest.fixture
+def failing(monkeypatch):
+    """Makes ``mlperf run`` fail with an exception."""
+
+    def fail_with(error: BaseException) -> None:
+        def point(job):
+            raise error
+
+        monkeypatch.setattr(run_verb, "run_point", point)
+
+    return fail_with
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "kind"),
+    [(NotReady("The model is missing."), 3, "NotReady"), (RunFailed("The child crashed."), 1, "RunFailed")],
+)
+def test_failures_of_the_environment_and_of_runs(mlperf, failing, error, code, kind):
+    failing(error)
+    answer = mlperf("run", "--json")
+    assert answer.code == code
+    assert answer.json == {"error": {"kind": kind, "message": str(error)}}
+    assert str(error) in answer.err
+
+
+def test_an_interrupt(mlperf, failing):
+    failing(KeyboardInterrupt())
+    answer = mlperf("run", "--json")
+    assert answer.code == 130
+    assert answer.json["error"]["kind"] == "Interrupted"
+    assert "Traceback" not in answer.err
+
+
+def test_the_unexpected_leaves_its_traceback_in_a_file(mlperf, failing, tmp_path):
+    failing(ZeroDivisionError("division by zero"))
+    answer = mlperf("run", "--json", "--build-dir", "mine")
+    assert answer.code == 1
+    assert answer.json["error"]["kind"] == "Unexpected"
+    assert "Traceback" not in answer.err
+    (path,) = (tmp_path / "mine" / "logs").glob("traceback-*.txt")
+    assert str(path.relative_to(tmp_path)) in answer.err
+    assert "ZeroDivisionError" in path.read_text()
+
+
+def test_the_unexpected_can_be_shown(mlperf, failing, monkeypatch):
+    failing(ZeroDivisionError("division by zero"))
+    monkeypatch.setenv("MLPERF_TRACEBACK", "1")
+    assert "Traceback" in mlperf("run").err
+
+
+def test_a_missing_module_is_no_riddle(mlperf, failing):
+    failing(ModuleNotFoundError("No module named 'onnxruntime'", name="onnxruntime"))
+    answer = mlperf("run")
+    assert answer.code == 3
+    assert "onnxruntime" in answer.err

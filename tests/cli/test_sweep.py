@@ -1,0 +1,186 @@
+"""``-m``: Hydra's sweeps with our choices for each point, failures kept, and nothing of Hydra's left lying about."""
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mlperf_registry.cli import run as run_verb
+from mlperf_registry.cli.sweep import headline_of, run_point
+from mlperf_registry.schema.problem import RunFailed
+from mlperf_registry.schema.result import RunResult
+from mlperf_registry.structure import structure
+
+
+@pytest.fixture
+def ran(monkeypatch, result, tmp_path):
+    """Replaces running by a result that tells what was asked; overrides of each point that ran."""
+    points = []
+
+    def point(job):
+        points.append(job.overrides)
+        workload = job.workload
+        batch = workload.builder.gpu_batch_size.only()
+        if batch == 13:
+            raise RunFailed("Thirteen is unlucky.")
+        if batch == 17:
+            raise ZeroDivisionError("seventeen")
+        changed = {
+            "scenario": workload.scenario.name,
+            "system": workload.system.id,
+            "backend": workload.backend.name,
+            "tuned_round": workload.tuned_round,
+            "valid": batch != 19,
+            "metrics": [{"name": "rate", "value": float(batch), "unit": "samples/s"}],
+            "log_dir": str(tmp_path),
+        }
+        return structure(RunResult, {**result, **changed}, canonical=True)
+
+    monkeypatch.setattr(run_verb, "run_point", point)
+    return points
+
+
+def test_results_come_as_a_list_in_order_with_one_report(mlperf, ran, tmp_path):
+    before = (list(sys.argv), dict(os.environ))
+    answer = mlperf("run", "-m", "--json", "builder.gpu_batch_size=1,2", "scenario=offline,server")
+    assert answer.code == 0, answer.err
+    found = [(one["metrics"][0]["value"], one["scenario"]) for one in answer.json]
+    assert found == [(1, "Offline"), (1, "Server"), (2, "Offline"), (2, "Server")]
+    assert {path.name for path in tmp_path.iterdir()} == {"build"}
+    (folder,) = (tmp_path / "build" / "logs").iterdir()
+    assert (folder / "report.html").is_file()
+    assert (sys.argv, dict(os.environ)) == before
+
+
+def test_without_json_the_table_and_the_report_are_on_stdout(mlperf, ran):
+    answer = mlperf("run", "-m", "builder.gpu_batch_size=1,2")
+    assert "★" in answer.out
+    assert "The report lies at " in answer.out
+    assert "2 points" in answer.err
+
+
+def test_a_failed_point_stops_nothing_and_is_kept_with_its_error(mlperf, ran):
+    answer = mlperf("run", "-m", "--json", "builder.gpu_batch_size=1,13,17,2")
+    assert answer.code == 1
+    good, unlucky, odd, last = answer.json
+    assert (good["valid"], last["valid"]) == (True, True)
+    assert unlucky == {
+        "overrides": ["builder.gpu_batch_size=13"],
+        "error": "Thirteen is unlucky.",
+        "kind": "RunFailed",
+    }
+    assert odd["kind"] == "Unexpected"
+    assert "2 of 4 points failed" in answer.err
+
+
+def test_an_invalid_point_makes_the_sweep_end_with_1(mlperf, ran):
+    assert mlperf("run", "-m", "builder.gpu_batch_size=1,19").code == 1
+
+
+def test_each_point_has_choices_of_its_own(mlperf, ran):
+    answer = mlperf(
+        "run", "-m", "--json", "benchmark=resnet50", "system=generic_cpu,H200-SXM-141GBx8", "scenario=Offline"
+    )
+    assert [(one["backend"], one["tuned_round"] != "none") for one in answer.json] == [
+        ("onnxruntime", False),
+        ("tensorrt", True),
+    ]
+
+
+def test_aliases_and_globs_are_known_in_sweeps(mlperf, ran):
+    answer = mlperf("run", "-m", "--json", "benchmark=mini", "scenario=Offline,Server", "accuracy_target=99")
+    assert answer.code == 0, answer.err
+    assert ran[0] == ("benchmark=resnet50-mini", "scenario=offline", "accuracy_target=k_99")
+    ran.clear()
+    assert mlperf("run", "-m", "scenario=glob(*stream)").code == 0
+    assert {word for (word,) in ran} == {"scenario=singlestream", "scenario=multistream"}
+
+
+def test_ranges_and_a_single_point(mlperf, ran):
+    assert len(mlperf("run", "-m", "--json", "builder.gpu_batch_size=range(1,5)").json) == 4
+    assert len(mlperf("run", "-m", "--json").json) == 1
+
+
+def test_batches_of_points_go_on_after_a_failure(mlperf, ran):
+    words = ("hydra.sweeper.max_batch_size=1", "builder.gpu_batch_size=13,1")
+    answer = mlperf("run", "-m", "--json", *words)
+    assert [("error" in one) for one in answer.json] == [True, False]
+
+
+def test_system_auto_in_a_sweep(mlperf, ran):
+    answer = mlperf("run", "-m", "--json", "system=auto,L4x1")
+    assert [one["system"] for one in answer.json] == ["generic_cpu", "L4x1"]
+    assert "system=auto" in answer.err
+
+
+def test_systems_of_the_user_in_a_sweep(mlperf, ran, tmp_path):
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "box.yaml").write_text("# @package _global_\nsystem: {id: box, devices: [cpu]}\n")
+    answer = mlperf("run", "-m", "--json", "--systems", str(folder), "system=box,generic_cpu")
+    assert [one["system"] for one in answer.json] == ["box", "generic_cpu"]
+
+
+def test_an_unknown_launcher_is_refused_and_leaves_nothing(mlperf, ran, tmp_path):
+    answer = mlperf("run", "-m", "--json", "hydra/launcher=joblb")
+    assert answer.code == 2
+    assert answer.json["problems"][0]["path"] == "hydra/launcher"
+    assert ran == []
+    assert list(tmp_path.glob("build/logs/*")) == []
+
+
+def test_an_interrupt_keeps_what_had_ended(mlperf, monkeypatch, ran, tmp_path):
+    good = run_verb.run_point
+
+    def point(job):
+        if job.workload.builder.gpu_batch_size.only() == 2:
+            raise KeyboardInterrupt
+        return good(job)
+
+    monkeypatch.setattr(run_verb, "run_point", point)
+    answer = mlperf("run", "-m", "builder.gpu_batch_size=1,2,3")
+    assert answer.code == 130
+    (folder,) = (tmp_path / "build" / "logs").iterdir()
+    assert "mlperf report" in answer.err
+    report = Path(mlperf("report", str(folder)).out.strip())
+    assert report.is_file()
+    assert len(ran) == 1
+
+
+def test_the_job_function_reaches_other_processes():
+    assert pickle.loads(pickle.dumps(run_point)) is run_point
+
+
+def test_a_launchers_process_finds_options_that_nobody_registered_there(checkout: Path, tmp_path):
+    (tmp_path / "box.yaml").write_text("# @package _global_\nsystem: {id: box, devices: [cpu]}\n")
+    program = (
+        "from mlperf_registry.compose.source import RegistrySource\n"
+        "source = RegistrySource(provider='main', path='mlperf://roots')\n"
+        "print(source.is_config('system/box'), source.is_config('fields'), source.is_config('system/nowhere'))\n"
+    )
+    environ = {**os.environ, "MLPERF_SYSTEMS_PATH": str(tmp_path), "PYTHONPATH": str(checkout)}
+    done = subprocess.run([sys.executable, "-c", program], env=environ, cwd=tmp_path, capture_output=True, text=True)
+    assert done.stdout == "True True False\n", done.stderr
+
+
+def test_what_a_sweeper_is_told(result):
+    def told(**changes):
+        return headline_of(structure(RunResult, {**result, **changes}, canonical=True))
+
+    latency = [{"name": "p90", "value": 5, "unit": "ns"}]
+    assert told() == 1000.0
+    assert told(valid=False) == 0.0
+    assert told(valid=False, metrics=latency) == float("inf")
+    assert told(metrics=latency) == 5
+    assert told(metrics=[]) is None
+
+
+def test_records_are_json(mlperf, ran, tmp_path):
+    mlperf("run", "-m", "builder.gpu_batch_size=1,13")
+    (folder,) = (tmp_path / "build" / "logs").iterdir()
+    kept = [json.loads(path.read_text()) for path in sorted((folder / "points").iterdir())]
+    assert [one["overrides"] for one in kept] == [["builder.gpu_batch_size=1"], ["builder.gpu_batch_size=13"]]
