@@ -58,6 +58,7 @@ class InstantRunner:
     """An engine that takes no time: completes a batch within ``submit``."""
 
     batching: ClassVar[Literal["harness", "engine"]] = "harness"
+    depth: ClassVar[int] = 1
 
     def open(self, run: Run | None, qsl: QSL, sink: Sink) -> None:
         self._sink = sink

@@ -30,6 +30,7 @@ OUR_BENCHMARKS = {
             family="resnet50",
             options="mlperf_registry.schema.benchmarks.resnet50:ResNet50Options",
             dataset="harness.benchmarks.resnet50.data:open_dataset",
+            respond="harness.benchmarks.resnet50.accuracy:labels",
             accuracy="harness.benchmarks.resnet50.accuracy:top1",
         ),
     )

@@ -48,7 +48,7 @@ def probe(
     events.phase("run")
     watch.attend(session.sut)
     with session.samples_loaded():
-        rate = session.exercise(session.batch_size, in_flight=session.depth, seconds=RATE_SECONDS)
+        rate = session.exercise(session.batch_size, in_flight=session.runner.depth, seconds=RATE_SECONDS)
         single = session.exercise(1, in_flight=1, seconds=LATENCY_SECONDS)
         multiple = session.exercise(settings.multi_stream_samples_per_query, in_flight=1, seconds=LATENCY_SECONDS)
     session.close()

@@ -45,6 +45,10 @@ class Runner(Protocol):
     batching: ClassVar[Literal["harness", "engine"]]
     """Who forms batches: the harness's batcher before ``submit``, or the engine (continuous batching)."""
 
+    @property
+    def depth(self) -> int:
+        """Full batches in flight that keep every device busy while the next ones form; known once open."""
+
     def open(self, run: Run, qsl: QSL, sink: Sink) -> None:
         """Load the engine and start threads. Raises NotReady or RunFailed; samples may not be loaded yet."""
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from time import monotonic_ns
@@ -55,12 +56,8 @@ class Session:
             answers=Answers(self._count, _ignore),
             token_counts=settings.use_token_latencies,
             first_tokens=settings.use_token_latencies and settings.scenario != "Offline",
+            respond=_responder(run),
         )
-
-    @property
-    def depth(self) -> int:
-        """Full batches that keep every device and stream busy while the next ones are formed."""
-        return 2 * len(self.run.devices) * (self.run.workload.runtime.gpu_inference_streams or 1)
 
     @property
     def query_size(self) -> int:
@@ -71,7 +68,7 @@ class Session:
 
     @property
     def _exercised(self) -> int:
-        return min(self.qsl.performance_sample_count, max(self.batch_size, self.query_size) * self.depth)
+        return min(self.qsl.performance_sample_count, max(self.batch_size, self.query_size) * self.runner.depth)
 
     @contextmanager
     def samples_loaded(self) -> Iterator[None]:
@@ -93,7 +90,7 @@ class Session:
         if seconds > 0:
             with self.samples_loaded():
                 self.exercise(self.query_size, in_flight=1, seconds=seconds / 4)
-                self.exercise(self.batch_size, in_flight=self.depth, seconds=3 * seconds / 4)
+                self.exercise(self.batch_size, in_flight=self.runner.depth, seconds=3 * seconds / 4)
 
     def exercise(self, samples_per_query: int, *, in_flight: int, seconds: float) -> Exercise:
         """Issue queries for some seconds through the real queue and batcher, ``in_flight`` of them at a time.
@@ -146,6 +143,12 @@ class Session:
             raise self.sut.broken
         if self.sut.failures:
             raise RunFailed(f"The runner failed before the test began: {' '.join(self.sut.failures)}")
+
+
+def _responder(run: Run) -> Callable[[Any], Any] | None:
+    benchmark = run.workload.benchmark
+    target = plugins.benchmark(benchmark.family).respond
+    return None if target is None else partial(plugins.load(target), options=benchmark.options)
 
 
 def _ignore(responses: list[Any]) -> None:

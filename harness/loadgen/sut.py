@@ -52,6 +52,7 @@ class SUT:
         answers: who is told of completed samples.
         token_counts: whether each completion must carry its number of output tokens.
         first_tokens: whether each sample's first token must be reported before its completion.
+        respond: makes LoadGen's answers of the runner's outputs, row for row.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class SUT:
         capacity: int = 0,
         token_counts: bool = False,
         first_tokens: bool = False,
+        respond: Callable[[Any], Rows] | None = None,
     ) -> None:
         self.samples = Samples(capacity)
         self.broken: Exception | None = None
@@ -76,6 +78,7 @@ class SUT:
         self._response = loadgen().QuerySampleResponse
         self._token_counts = token_counts
         self._first_tokens = first_tokens
+        self._respond = respond
         self._reasons: dict[str, int] = {}
         self._lock = threading.Lock()
         self._base = 0
@@ -155,6 +158,8 @@ class SUT:
     def complete(self, ids: Ids, outputs: Rows, token_counts: npt.NDArray[np.int64] | None = None) -> None:
         """See Sink. What is wrong with a report fails its samples and becomes a reason why the run is not valid."""
         try:
+            if self._respond is not None:
+                outputs = self._respond(outputs)
             wrong = self._form_error(ids, outputs, token_counts)
             if wrong is None and len(ids):
                 wrong = self.samples.complete(ids, token_counts, first_token=self._first_tokens)

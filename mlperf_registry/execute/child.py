@@ -5,12 +5,14 @@ LoadGen keeps state for a whole process and an engine may crash: neither may tou
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,32 +52,20 @@ def run_probe(run_json: Path, *, log: Path, stall_seconds: float, progress: Prog
 def _follow(
     module: list[str], last: str, log: Path, stall_seconds: float, minimum: float, progress: Progress
 ) -> dict[str, Any]:
-    events, theirs = os.pipe()
-    with log.open("ab") as output:
-        child = subprocess.Popen(
-            [sys.executable, "-m", *module, "--events", str(theirs)],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            pass_fds=(theirs,),
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
-            # Its own session: Ctrl-C reaches the parent alone, which then ends the child in order.
-            start_new_session=True,
-        )
-    os.close(theirs)
     answer: dict[str, Any] | None = None
     error: dict[str, Any] | None = None
     watch = _Watch(minimum, progress)
     try:
-        for event in _events(events, stall_seconds, watch):
-            kind = event.get("event")
-            if kind == last:
-                answer = event
-            elif kind == "error":
-                error = event
-            elif kind == "progress":
-                watch.progress(event)
-        code = child.wait(timeout=stall_seconds if answer is not None else _GRACE_SECONDS)
+        with _started(module, log) as (child, events):
+            for event in _events(events, stall_seconds, watch):
+                kind = event.get("event")
+                if kind == last:
+                    answer = event
+                elif kind == "error":
+                    error = event
+                elif kind == "progress":
+                    watch.progress(event)
+            code = child.wait(timeout=stall_seconds if answer is not None else _GRACE_SECONDS)
     except _Hung:
         raise RunFailed(
             f"The child process made no progress for {stall_seconds:g} s (runtime.stall_timeout) and was ended. "
@@ -83,15 +73,57 @@ def _follow(
         ) from None
     except subprocess.TimeoutExpired:
         raise RunFailed(f"The child process closed its events and did not exit; it was ended. See {log}.") from None
-    finally:
-        os.close(events)
-        _end(child)
     if error is not None:
         kind = NotReady if error.get("kind") == "NotReady" else RunFailed
         raise kind(str(error.get("message")))
     if code != 0 or answer is None:
         raise RunFailed(f"The child process {_how(code)} before its test was over. See {log}: {_last_line(log)}")
     return answer
+
+
+@contextlib.contextmanager
+def _started(module: list[str], log: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """A child process and the handle that its events come from; both are gone at the end, however it comes."""
+    events, theirs = os.pipe()
+    child: subprocess.Popen[bytes] | None = None
+    try:
+        with log.open("ab") as output, _interrupts_held():
+            child = subprocess.Popen(
+                [sys.executable, "-m", *module, "--events", str(theirs)],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                pass_fds=(theirs,),
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+                # Its own session: Ctrl-C reaches the parent alone, which then ends the child in order.
+                start_new_session=True,
+            )
+            os.close(theirs)
+        yield child, events
+    finally:
+        os.close(events)
+        if child is not None:
+            _end(child)
+
+
+@contextlib.contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Put off SIGINT and SIGTERM: between the fork and our knowing of it, an exception would leave a child behind."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    held: list[int] = []
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    heeded = {number: handler for number, handler in before.items() if callable(handler)}
+    for number in heeded:
+        signal.signal(number, lambda number, frame: held.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in heeded.items():
+            signal.signal(number, handler)
+        for late in held:
+            signal.raise_signal(late)
 
 
 class _Hung(Exception):
@@ -110,7 +142,8 @@ class _Watch:
 
     def progress(self, event: dict[str, Any]) -> None:
         completed, elapsed = int(event.get("completed", 0)), float(event.get("elapsed_s", 0.0))
-        if completed != self._completed:
+        # With nothing under way there is nothing to wait for: a Server run at a low rate is not hung.
+        if completed != self._completed or completed == event.get("issued"):
             self.alive = time.monotonic()
             self._completed = completed
         before = self._seen or (0.0, 0)
@@ -142,14 +175,13 @@ def _events(handle: int, stall_seconds: float, watch: _Watch) -> Iterator[dict[s
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
+    # The whole session: an engine may have started servers, which must not outlive a child that was ended.
     for signal_number in (signal.SIGTERM, signal.SIGKILL):
-        if child.poll() is not None:
-            return
-        child.send_signal(signal_number)
-        try:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal_number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
             child.wait(timeout=_GRACE_SECONDS)
-        except subprocess.TimeoutExpired:
-            continue
+            return
 
 
 def _how(code: int) -> str:

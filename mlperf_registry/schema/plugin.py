@@ -17,6 +17,8 @@ class BenchmarkPlugin:
     """attrs class of ``benchmark.options``; None for a family without options."""
     dataset: str
     """Callable ``(data: Data, options, scratch: Path | None) -> Dataset``; raises NotReady where data is missing."""
+    respond: str | None = None
+    """Callable ``(outputs, options) -> outputs``, row for row: what LoadGen is answered; None: as they are."""
     accuracy: str
     """Callable ``(log: Path, dataset: Dataset, options) -> Score``; see harness.benchmarks.dataset."""
     fault: str | None = None

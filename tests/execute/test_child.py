@@ -109,3 +109,16 @@ def test_a_child_that_ignores_sigterm_is_killed(follow, tmp_path, monkeypatch):
     pid = int(Path(tmp_path / "child.log").read_text().split()[0])
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+def test_a_run_with_nothing_under_way_is_not_hung(follow):
+    done = follow(
+        """
+        for _ in range(15):
+            say(event="progress", issued=7, completed=7, elapsed_s=1.0)
+            time.sleep(0.1)
+        say(event="done", completed=7, failures=[])
+        """,
+        stall=0.7,
+    )
+    assert done["completed"] == 7

@@ -1,4 +1,4 @@
-"""Top-1 accuracy from LoadGen's accuracy log: the share of images whose class the network names."""
+"""What a network's classes are worth: the labels that LoadGen is answered, and the top-1 accuracy of their log."""
 
 from __future__ import annotations
 
@@ -21,6 +21,14 @@ _MOST_CLASSES = 1 << 16
 """Far above any classifier's, far below what a float's bits are as an integer."""
 
 
+def labels(classes: npt.NDArray[np.generic], options: ResNet50Options) -> npt.NDArray[np.generic]:
+    """The labels, shape [n], of the network's classes: MLPerf's ResNet-50 counts a background class as 0.
+
+    Taken off before LoadGen is answered, as the reference implementation does, so that its own accuracy script agrees.
+    """
+    return classes if options.label_offset == 0 else np.subtract(classes, options.label_offset, dtype=classes.dtype)
+
+
 def top1(log: Path, dataset: LabelledImages, options: ResNet50Options) -> Score:
     """Metric ``acc``, in percent of all samples of the data set; one without a response counts as wrong.
 
@@ -34,15 +42,14 @@ def top1(log: Path, dataset: LabelledImages, options: ResNet50Options) -> Score:
     outside = indices[(indices < 0) | (indices >= len(dataset))]
     if outside.size:
         raise RunFailed(f"{log} has a response for sample {outside[0]}, and the data set ends at {len(dataset) - 1}.")
-    classes = predicted(responses) - options.label_offset
-    good = int(np.count_nonzero(classes == dataset.labels[indices]))
+    good = int(np.count_nonzero(predicted(responses) == dataset.labels[indices]))
     accuracy = 100.0 * good / len(dataset)
     text = f"accuracy={accuracy:.3f}%, good={good}, total={len(dataset)}\n"
     return Score(values={"acc": accuracy}, samples=len(indices), text=text)
 
 
 def predicted(responses: dict[int, bytes]) -> npt.NDArray[np.int64]:
-    """The class index in each response, in their order, shape [n].
+    """The label in each response, in their order, shape [n].
 
     Raises:
         RunFailed: when a response is not one integer of 4 or 8 bytes.

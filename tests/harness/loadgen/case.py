@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mlperf_registry.schema.benchmarks.resnet50 import ResNet50Options
 from mlperf_registry.schema.components import PerComponent
 from mlperf_registry.schema.engine import Engine
 from mlperf_registry.schema.plan import LoadGenSettings
@@ -34,6 +35,9 @@ def make_workload(scenario="Offline", *, batch_size=16, runtime=None, loadgen=No
         benchmark=Benchmark(
             id="resnet50",
             family="resnet50",
+            options=ResNet50Options(
+                image_source="idx", height=1, width=1, channels=1, mean=(0.0,), scale=(1.0,), label_offset=0
+            ),
             rules_as="resnet50",
             loadgen_key="resnet50",
             components=("resnet50",),

@@ -45,6 +45,8 @@ class SimulatedDataset:
 class SimulatedRunner:
     """Two devices of unequal speed, each completing the later half of a batch before the earlier one."""
 
+    depth = 4
+
     def __init__(self, *, batching="harness", tokens=False, ragged=False, fault=None, latency_s=(0.0002, 0.0007)):
         self.batching = batching
         self._tokens = tokens

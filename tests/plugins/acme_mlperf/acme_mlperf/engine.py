@@ -37,6 +37,7 @@ class AcmeRunner:
     """Implements Runner: ``submit`` returns at once, and a thread reports what it has computed."""
 
     batching: ClassVar[Literal["harness", "engine"]] = "harness"
+    depth: ClassVar[int] = BATCHES_IN_FLIGHT
 
     def __init__(self) -> None:
         self._batches: Queue[tuple[Ids, Indices] | None] = Queue(BATCHES_IN_FLIGHT)
