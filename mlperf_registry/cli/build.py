@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from mlperf_registry.cli.jobs import Job, work
+from mlperf_registry.cli.jobs import Job
 from mlperf_registry.cli.request import Request
+from mlperf_registry.cli.work import work
 from mlperf_registry.execute.job import build as build_engine
 from mlperf_registry.schema.engine import Engine
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from mlperf_registry.cli.jobs import Job, work
+from mlperf_registry.cli.jobs import Job
 from mlperf_registry.cli.request import Request
 from mlperf_registry.cli.run import run_with
+from mlperf_registry.cli.work import work
 from mlperf_registry.execute.job import cached
 from mlperf_registry.schema.result import RunResult
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +12,8 @@ import attrs
 
 from mlperf_registry.cli.answer import print_json
 from mlperf_registry.cli.request import Request
-from mlperf_registry.cli.session import open_registry, overrides_of, tell_choices
-from mlperf_registry.cli.terminal import print_rich, say, watching
+from mlperf_registry.cli.session import tell_choices
+from mlperf_registry.cli.terminal import print_rich
 from mlperf_registry.execute.job import plan_for
 from mlperf_registry.execute.progress import Progress
 from mlperf_registry.schema.engine import Engine
@@ -38,39 +38,6 @@ class Job:
     plan: Plan
     build_dir: Path
     progress: Progress
-
-
-Point = Callable[[Job], "RunResult | Engine"]
-"""What a verb does with a job."""
-
-
-def work(request: Request, target: str, point: Point) -> int:
-    """Answer a request of run, build or harness; returns the exit code.
-
-    Args:
-        request: the command line.
-        target: ``module:function`` of ``point``, by which the jobs of a sweep find it in any process.
-        point: what the verb does with one job.
-    """
-    if request.multirun:
-        from mlperf_registry.cli.sweep import sweep
-
-        return sweep(request, target)
-    registry = open_registry(request.systems)
-    overrides = overrides_of(request, say)
-    if request.cfg is not None:
-        from mlperf_registry.cli.cfg import print_config
-
-        return print_config(registry, overrides, request)
-    if request.dry_run:
-        from mlperf_registry.cli.dry_run import dry_run
-
-        return dry_run(registry, [overrides], request)
-    with own_stdout(request), watching() as progress:
-        job = prepare(registry, overrides, request.build_dir, progress)
-        outcome = point(job)
-    show(outcome, as_json=request.json, accuracy_unit=job.workload.benchmark.accuracy_unit)
-    return 0 if is_good(outcome) else 1
 
 
 def prepare(registry: Registry, overrides: Sequence[str], build_dir: Path, progress: Progress) -> Job:

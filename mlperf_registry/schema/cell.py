@@ -62,10 +62,3 @@ class Cell:
 
     def __str__(self) -> str:
         return "/".join(attrs.astuple(self))
-
-    @property
-    def variant(self) -> str:
-        """The published variant that a tuned file may hold: ``plain``, ``maxq``, ``k_99_9+triton``, ..."""
-        plain = {"k_99", "maxp", "native"}
-        names = (self.accuracy_target, self.harness, self.power_setting)
-        return "+".join(name for name in names if name not in plain) or "plain"

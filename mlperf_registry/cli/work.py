@@ -1,0 +1,44 @@
+"""work(): a request of run, build or harness goes to one job, to a sweep, or only to a look at what would run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mlperf_registry.cli.jobs import Job, is_good, own_stdout, prepare, show
+from mlperf_registry.cli.request import Request
+from mlperf_registry.cli.session import open_registry, overrides_of
+from mlperf_registry.cli.terminal import say, watching
+from mlperf_registry.schema.engine import Engine
+from mlperf_registry.schema.result import RunResult
+
+Point = Callable[[Job], "RunResult | Engine"]
+"""What a verb does with a job."""
+
+
+def work(request: Request, target: str, point: Point) -> int:
+    """Answer a request of run, build or harness; returns the exit code.
+
+    Args:
+        request: the command line.
+        target: ``module:function`` of ``point``, by which the jobs of a sweep find it in any process.
+        point: what the verb does with one job.
+    """
+    if request.multirun:
+        from mlperf_registry.cli.sweep import sweep
+
+        return sweep(request, target)
+    registry = open_registry(request.systems)
+    overrides = overrides_of(request, say)
+    if request.cfg is not None:
+        from mlperf_registry.cli.cfg import print_config
+
+        return print_config(registry, overrides, request)
+    if request.dry_run:
+        from mlperf_registry.cli.dry_run import dry_run
+
+        return dry_run(registry, [overrides], request)
+    with own_stdout(request), watching() as progress:
+        job = prepare(registry, overrides, request.build_dir, progress)
+        outcome = point(job)
+    show(outcome, as_json=request.json, accuracy_unit=job.workload.benchmark.accuracy_unit)
+    return 0 if is_good(outcome) else 1
