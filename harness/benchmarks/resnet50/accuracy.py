@@ -42,14 +42,14 @@ def top1(log: Path, dataset: LabelledImages, options: ResNet50Options) -> Score:
     outside = indices[(indices < 0) | (indices >= len(dataset))]
     if outside.size:
         raise RunFailed(f"{log} has a response for sample {outside[0]}, and the data set ends at {len(dataset) - 1}.")
-    good = int(np.count_nonzero(predicted(responses) == dataset.labels[indices]))
+    good = int(np.count_nonzero(predicted(responses, options) == dataset.labels[indices]))
     accuracy = 100.0 * good / len(dataset)
     text = f"accuracy={accuracy:.3f}%, good={good}, total={len(dataset)}\n"
     return Score(values={"acc": accuracy}, samples=len(indices), text=text)
 
 
-def predicted(responses: dict[int, bytes]) -> npt.NDArray[np.int64]:
-    """The label in each response, in their order, shape [n].
+def predicted(responses: dict[int, bytes], options: ResNet50Options) -> npt.NDArray[np.int64]:
+    """The label in each response, in their order, shape [n]; negative where the network said background.
 
     Raises:
         RunFailed: when a response is not one integer of 4 or 8 bytes.
@@ -60,8 +60,11 @@ def predicted(responses: dict[int, bytes]) -> npt.NDArray[np.int64]:
             f"Responses of {', '.join(map(str, sizes))} bytes are not one int32 or int64 class each: "
             "model.output_name must name the output that holds the class (ArgMax), not scores."
         )
-    classes: npt.NDArray[np.int64] = np.frombuffer(b"".join(responses.values()), _DTYPES[sizes[0]]).astype(np.int64)
-    if classes.min() < 0 or classes.max() >= _MOST_CLASSES:
-        wrong = classes[(classes < 0) | (classes >= _MOST_CLASSES)][0]
-        raise RunFailed(f"A response is {wrong} as an integer, which is no class: model.output_name may name floats.")
-    return classes
+    found: npt.NDArray[np.int64] = np.frombuffer(b"".join(responses.values()), _DTYPES[sizes[0]]).astype(np.int64)
+    # Class 0 of a network that counts the background has no label, and is a wrong answer like any other.
+    outside = found[(found < -options.label_offset) | (found >= _MOST_CLASSES)]
+    if outside.size:
+        raise RunFailed(
+            f"A response is {outside[0]} as an integer, which is no class: model.output_name may name floats."
+        )
+    return found

@@ -94,6 +94,15 @@ def test_what_is_no_class_of_this_data_set_is_refused(
         top1(write_log(tmp_path / "log", responses), Labels(np.array([1, 2, 3])), options())
 
 
+def test_the_background_class_is_a_wrong_answer_and_costs_no_run(tmp_path: Path) -> None:
+    right, offset = np.array([0, 1, 2, 3]), options(label_offset=1)
+    answered = labels(np.array([0, 2, 3, 4]), offset)
+    assert answered[0] == -1
+    assert top1(write_log(tmp_path / "log", answered), Labels(right), offset).values == {"acc": 75.0}
+    with pytest.raises(RunFailed, match="-2 as an integer"):
+        top1(write_log(tmp_path / "log", answered - 1), Labels(right), offset)
+
+
 def test_a_response_cut_short_is_refused(tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.write_text('[{"seq_id": 0, "qsl_idx": 0, "data": "0100000000000000"}, {"seq_id": 1, "qsl_idx": 1, "data": ""}]')
