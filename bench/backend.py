@@ -21,8 +21,8 @@ import numpy.typing as npt
 import onnxruntime
 
 from bench.measure import entry, interleaved
-from harness.backends.onnxruntime.runner import usable_cores
 from harness.benchmarks.resnet50.data import open_dataset
+from harness.cores import usable_cores
 from mlperf_registry import Registry
 from mlperf_registry.execute import job
 from mlperf_registry.execute.progress import Silent

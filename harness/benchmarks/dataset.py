@@ -26,9 +26,6 @@ class Ragged:
         return self.values[self.offsets[position] : self.offsets[position + 1]]
 
 
-Column = "npt.NDArray[np.generic] | Ragged"
-
-
 class Dataset(Protocol):
     """Samples by index, ready for the engine."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from pathlib import Path
 from queue import SimpleQueue
@@ -13,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.benchmarks.dataset import Ragged
+from harness.cores import usable_cores
 from harness.loadgen.qsl import QSL
 from harness.loadgen.runner import Ids, Indices, Sink
 from mlperf_registry.schema.problem import NotReady, RunFailed
@@ -122,11 +122,6 @@ def share_cores(cores: int, instances: int | None, threads: int, scenario: Scena
     if instances is None:
         instances = 1 if scenario in _LATENCY_SCENARIOS else max(1, cores // max(1, threads))
     return Layout(instances, threads or max(1, cores // instances))
-
-
-def usable_cores() -> int:
-    """Cores that this process may run on: containers and batch systems allow fewer than the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def open_session(engine: Path, threads: int) -> Any:

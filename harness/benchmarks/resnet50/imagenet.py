@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.benchmarks.resnet50.area import resize_and_crop
+from harness.cores import usable_cores
 from mlperf_registry import atomic
 from mlperf_registry.roots import SCRATCH_VARIABLE, resolve_path
 from mlperf_registry.schema.benchmarks.resnet50 import ResNet50Options
@@ -53,7 +54,7 @@ class ImageNet:
             batch[row] = self._tensor(self.names[indices[row]])
 
         # Pillow and NumPy release the GIL in all that takes time here.
-        with ThreadPoolExecutor(_cores()) as pool:
+        with ThreadPoolExecutor(usable_cores()) as pool:
             list(pool.map(fill, range(len(indices))))
         return {"image": batch}
 
@@ -176,7 +177,3 @@ def _tensor_folder(location: str, scratch: Path | None, options: ResNet50Options
             f"{folder} holds images that were prepared otherwise: {made}. Empty it, or choose another data.tensor_path."
         )
     return folder
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
