@@ -20,9 +20,10 @@ from harness.loadgen.events import Events
 from harness.loadgen.qsl import QSL
 from harness.loadgen.runner import Runner
 from harness.loadgen.session import open_session
-from harness.loadgen.settings import EXPECTATION, make_log_settings, make_test_settings
+from harness.loadgen.settings import make_log_settings, make_test_settings
 from harness.loadgen.supervise import Watch, supervise
 from harness.loadgen.sut import SUT, Answers
+from mlperf_registry.schema.plan import RATE_FIELD
 from mlperf_registry.schema.problem import RunFailed
 from mlperf_registry.schema.run import LoadGenTest, Run
 from mlperf_registry.structure import structure
@@ -129,7 +130,7 @@ def expected_samples(test: LoadGenTest, total: int) -> int:
     settings = test.settings
     if test.mode == "AccuracyOnly":
         return total
-    expected: float = getattr(settings, EXPECTATION[settings.scenario])
+    expected: float = getattr(settings, RATE_FIELD[settings.scenario])
     rate = 1e9 / expected if settings.scenario in ("SingleStream", "MultiStream") else expected
     queries = max(settings.min_query_count, 2 * rate * settings.min_duration_ms / 1000)
     return int(queries * (settings.multi_stream_samples_per_query if settings.scenario == "MultiStream" else 1))

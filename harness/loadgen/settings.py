@@ -8,9 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from harness.loadgen.binding import loadgen
-from mlperf_registry.schema.plan import LoadGenSettings
-from mlperf_registry.schema.problem import RunFailed
+from harness.loadgen.binding import DISTRIBUTION, loadgen
+from mlperf_registry.schema.plan import RATE_FIELD, LoadGenSettings
+from mlperf_registry.schema.problem import NotReady, RunFailed
 from mlperf_registry.schema.run import LoadGenMode
 
 _SAME_NAME = (
@@ -35,14 +35,6 @@ _SAME_NAME = (
 )
 _OTHER_NAME = {"ttft_latency_ns": "ttft_latency", "tpot_latency_ns": "tpot_latency"}
 
-EXPECTATION = {
-    "Offline": "offline_expected_qps",
-    "Server": "server_target_qps",
-    "SingleStream": "single_stream_expected_latency_ns",
-    "MultiStream": "multi_stream_expected_latency_ns",
-}
-"""LoadGen's scenario to the one rate or latency that it cannot do without."""
-
 _NOT_RUN = {
     "offline_expected_qps": 1.0,
     "server_target_qps": 1.0,
@@ -57,7 +49,7 @@ def make_test_settings(settings: LoadGenSettings, mode: LoadGenMode) -> Any:
 
     Raises:
         RunFailed: when the scenario's own rate or latency is not known yet.
-        NotReady: when LoadGen is not installed.
+        NotReady: when LoadGen is not installed, or too old for a setting.
     """
     lg = loadgen()
     made = lg.TestSettings()
@@ -67,11 +59,15 @@ def make_test_settings(settings: LoadGenSettings, mode: LoadGenMode) -> Any:
         setattr(made, name, getattr(settings, name))
     for name, loadgen_name in _OTHER_NAME.items():
         setattr(made, loadgen_name, getattr(settings, name))
-    for scenario, name in EXPECTATION.items():
+    for scenario, name in RATE_FIELD.items():
         value = getattr(settings, name)
         if value is None and scenario == settings.scenario:
             raise RunFailed(f"{name} is not known. Set loadgen.{name}, or fill it from the probe before the run.")
         setattr(made, name, _NOT_RUN[name] if value is None else value)
+    if settings.accuracy_sample_count_override:
+        if not hasattr(made, "accuracy_sample_count_override"):
+            raise NotReady(f"This LoadGen cannot limit an accuracy run: pip install '{DISTRIBUTION}>=6.0'")
+        made.accuracy_sample_count_override = settings.accuracy_sample_count_override
     return made
 
 

@@ -11,6 +11,14 @@ from mlperf_registry.schema.workload import Workload
 
 LoadGenScenario = Literal["Offline", "Server", "SingleStream", "MultiStream"]
 
+RATE_FIELD: dict[LoadGenScenario, str] = {
+    "Offline": "offline_expected_qps",
+    "Server": "server_target_qps",
+    "SingleStream": "single_stream_expected_latency_ns",
+    "MultiStream": "multi_stream_expected_latency_ns",
+}
+"""LoadGen's scenario to the one rate or expected latency that sizes or paces its runs."""
+
 
 @attrs.frozen(kw_only=True)
 class LoadGenSettings:
@@ -45,6 +53,7 @@ class LoadGenSettings:
     schedule_rng_seed: int = knob("Seed of the arrival times.")
     sample_concatenate_permutation: bool = knob("Equal issue.", default=False)
     performance_sample_count_override: int = knob("Samples held in memory.")
+    accuracy_sample_count_override: int = knob("Samples of the accuracy run; 0: all.", default=0)
     use_token_latencies: bool = knob("TTFT and TPOT decide.", default=False)
     ttft_latency_ns: int = knob("Bound on time to first token.", unit="ns", unit_in_name=True, default=100_000_000)
     tpot_latency_ns: int = knob("Bound on time per output token.", unit="ns", unit_in_name=True, default=100_000_000)

@@ -12,9 +12,10 @@ from pathlib import Path
 from case import make_workload
 
 from harness.loadgen.binding import loadgen
-from harness.loadgen.settings import EXPECTATION, make_test_settings
+from harness.loadgen.settings import make_test_settings
 from mlperf_registry.rules.plan import make_plan
 from mlperf_registry.rules.user_conf import user_conf
+from mlperf_registry.schema.plan import RATE_FIELD
 
 RATES = {
     "offline_expected_qps": 41234.5,
@@ -32,7 +33,7 @@ def fields(settings):
 def main():
     scenario, folder = sys.argv[1:]
     # A rate of another scenario than the run's has no line in user.conf, and is not looked at.
-    rate = EXPECTATION[scenario]
+    rate = RATE_FIELD[scenario]
     plan = make_plan(make_workload(scenario, loadgen={rate: RATES[rate]}))
     path = Path(folder) / "user.conf"
     path.write_text(user_conf(plan))

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import pytest
 from conftest import python_path
 
+from harness.loadgen.binding import loadgen
 from harness.loadgen.settings import make_log_settings, make_test_settings
 from mlperf_registry.schema.plan import LoadGenSettings
-from mlperf_registry.schema.problem import RunFailed
+from mlperf_registry.schema.problem import NotReady, RunFailed
 
 SCRIPT = Path(__file__).with_name("print_settings.py")
 
@@ -53,6 +55,25 @@ def test_token_latencies():
     )
     assert (made.use_token_latencies, made.ttft_latency, made.tpot_latency) == (True, 5, 7)
     assert made.mode.name == "AccuracyOnly"
+
+
+def test_an_accuracy_run_that_is_cut():
+    cut = settings(server_target_qps=1.0, accuracy_sample_count_override=7)
+    assert make_test_settings(cut, "AccuracyOnly").accuracy_sample_count_override == 7
+
+
+def test_a_loadgen_that_cannot_cut_an_accuracy_run(monkeypatch):
+    class Older(types.SimpleNamespace):
+        pass
+
+    real = loadgen()
+    older = Older(TestSettings=Older, TestScenario=real.TestScenario, TestMode=real.TestMode)
+    monkeypatch.setattr("harness.loadgen.settings.loadgen", lambda: older)
+    assert not hasattr(
+        make_test_settings(settings(server_target_qps=1.0), "AccuracyOnly"), "accuracy_sample_count_override"
+    )
+    with pytest.raises(NotReady, match="mlcommons-loadgen>="):
+        make_test_settings(settings(server_target_qps=1.0, accuracy_sample_count_override=7), "AccuracyOnly")
 
 
 def test_a_rate_that_is_not_known():
