@@ -164,7 +164,6 @@ def _make_run(workload: Workload, plan: Plan, engine: Engine, folder: RunFolder)
         config_digest=config_digest(workload),
         engine=engine,
         tests=tests,
-        devices=(0,),
         scratch=str(space) if space else None,
         folder=str(folder.path),
     )

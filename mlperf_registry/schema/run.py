@@ -1,4 +1,4 @@
-"""Run: what the child process is given in run.json. Plan, engine, devices and folders; nothing left to resolve."""
+"""Run: what the child process is given in run.json. Plan, engine and folders; nothing left to resolve."""
 
 from __future__ import annotations
 
@@ -37,6 +37,5 @@ class Run:
     config_digest: str = knob("SHA-256 of the canonical workload.")
     engine: Engine = knob("What to execute.")
     tests: dict[str, LoadGenTest] = knob("performance, accuracy, later compliance tests.")
-    devices: tuple[int, ...] = knob("Indices of the devices to use; one 0 on a CPU.")
     scratch: str | None = knob("Scratch space; absent where all data ships with packages.", default=None)
     folder: str = knob("The run's folder, absolute.")

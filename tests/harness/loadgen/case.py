@@ -90,7 +90,6 @@ def make_run(case):
         config_digest="0" * 64,
         engine=Engine(key="0", path="/nowhere", file="none", sha256="0", reused=False, why="simulated"),
         tests={case["test"]: test},
-        devices=(0, 1),
         scratch=None,
         folder=case["folder"],
     )

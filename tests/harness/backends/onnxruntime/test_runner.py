@@ -122,7 +122,6 @@ def make_run(
         config_digest="",
         engine=made,
         tests={},
-        devices=(0,),
         scratch=None,
         folder=str(engine.parent),
     )
