@@ -1,4 +1,4 @@
-"""One LoadGen test in a process of its own: ``python -m harness.loadgen.child RUN_JSON TEST --events FD``.
+"""One LoadGen test in a process of its own: ``python -m harness.loadgen.child RUN_JSON TEST [--events FD]``.
 
 A process, because LoadGen keeps state between tests and a crashing engine must not take a sweep with it. Composes
 and detects nothing: run.json says it all. Exit codes: 0 the test ended, valid or not; 1 failed; 3 not ready; 130.
@@ -23,13 +23,16 @@ from harness.loadgen.session import open_session
 from harness.loadgen.settings import make_log_settings, make_test_settings
 from harness.loadgen.supervise import Watch, supervise
 from harness.loadgen.sut import SUT, Answers
+from mlperf_registry.digest import config_digest
 from mlperf_registry.schema.plan import RATE_FIELD
 from mlperf_registry.schema.problem import RunFailed
-from mlperf_registry.schema.run import LoadGenTest, Run
+from mlperf_registry.schema.run import RUN_SCHEMA, LoadGenTest, Run
 from mlperf_registry.structure import structure
 
 PERFORMANCE = "performance"
 """The test whose samples become samples.npz."""
+
+_STDERR = 2
 
 
 def run_test(
@@ -140,12 +143,25 @@ def read_run(path: Path) -> Run:
     """run.json, structured as strictly as any configuration.
 
     Raises:
-        RunFailed: when it cannot be read, or is not ours.
+        RunFailed: when it cannot be read, is of another form, or its workload is not the one it was written for.
+        ConfigError: when a value in it is none that its field takes.
     """
     try:
-        return structure(Run, json.loads(path.read_text(encoding="utf-8")), canonical=True)
+        tree = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise RunFailed(f"{path} cannot be read: {error}") from error
+    form = tree.get("schema") if isinstance(tree, dict) else None
+    if form != RUN_SCHEMA:
+        raise RunFailed(
+            f"{path} has the form {form}, and this version reads {RUN_SCHEMA}: make it anew with `mlperf run`."
+        )
+    run = structure(Run, tree, canonical=True)
+    if run.config_digest != config_digest(run.workload):
+        raise RunFailed(
+            f"The workload in {path} is not the one that its config_digest is of: the file was changed, or written by "
+            "another version. Make it anew with `mlperf run`."
+        )
+    return run
 
 
 def parse_arguments(program: str, arguments: Sequence[str] | None, *, names_test: bool) -> argparse.Namespace:
@@ -154,7 +170,9 @@ def parse_arguments(program: str, arguments: Sequence[str] | None, *, names_test
     parser.add_argument("run_json", type=Path, metavar="RUN_JSON", help="what to run")
     if names_test:
         parser.add_argument("test", metavar="TEST", help="key of its tests")
-    parser.add_argument("--events", type=int, required=True, metavar="FD", help="file descriptor for JSON lines")
+    parser.add_argument(
+        "--events", type=int, default=_STDERR, metavar="FD", help="file descriptor for JSON lines; %(default)s unless given"
+    )
     return parser.parse_args(arguments)
 
 

@@ -1,4 +1,4 @@
-"""How fast an engine is, without LoadGen: ``python -m harness.loadgen.probe RUN_JSON --events FD``.
+"""How fast an engine is, without LoadGen: ``python -m harness.loadgen.probe RUN_JSON [--events FD]``.
 
 LoadGen must be told a rate or a latency before a run that would show it; explore takes them from here.
 """

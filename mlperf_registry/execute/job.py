@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import attrs
 
 from mlperf_registry import plugins
 from mlperf_registry.atomic import write_json, write_text
+from mlperf_registry.digest import config_digest
 from mlperf_registry.execute.child import run_probe, run_test
 from mlperf_registry.execute.engine_cache import engine_folder, find_engine, get_engine
 from mlperf_registry.execute.host import distribution_version
@@ -119,11 +118,6 @@ def scratch() -> Path | None:
     """The scratch space that the environment names, if it does."""
     named = os.environ.get(SCRATCH_VARIABLE)
     return Path(named) if named else None
-
-
-def config_digest(workload: Workload) -> str:
-    """SHA-256 of the canonical JSON of a workload."""
-    return hashlib.sha256(json.dumps(unstructure(workload), sort_keys=True).encode()).hexdigest()
 
 
 def _open_data(workload: Workload) -> None:

@@ -1,0 +1,17 @@
+"""The digest of a workload: what run.json, results and whoever compares them call the same configuration.
+
+Below both who writes run.json and who reads it: a child refuses a file whose workload was changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from mlperf_registry.schema.workload import Workload
+from mlperf_registry.structure import unstructure
+
+
+def config_digest(workload: Workload) -> str:
+    """SHA-256 of the canonical JSON of a workload."""
+    return hashlib.sha256(json.dumps(unstructure(workload), sort_keys=True).encode()).hexdigest()
