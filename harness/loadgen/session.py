@@ -51,7 +51,7 @@ class Session:
         self.sut = SUT(
             runner,
             batch_size=self.batch_size,
-            hold_ns=runtime.deque_timeout_usec * 1000 if runtime.use_deque_limit else 0,
+            hold_ns=runtime.deque_timeout_usec * 1000,
             direct=settings.scenario in ONE_QUERY_AT_A_TIME,
             answers=Answers(self._count, _ignore),
             token_counts=settings.use_token_latencies,

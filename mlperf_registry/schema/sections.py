@@ -141,13 +141,16 @@ class Runtime:
     start_from_device: bool = knob("Keep samples in device memory before the query.", default=False)
     use_cuda_thread_per_device: bool = knob("One submitting thread per device.", default=False)
     deque_timeout_usec: int = knob(
-        "How long the batcher waits for a batch to fill, from its first sample.",
+        "How long the batcher holds back a batch that is not full, from its first sample; 0: not at all.",
         unit="us",
         unit_in_name=True,
         check=at_least(0),
         default=0,
     )
-    use_deque_limit: bool = knob("Hold back a partly filled batch until deque_timeout_usec has passed.", default=False)
+    use_deque_limit: bool = knob(
+        "NVIDIA's cap on the samples that one acquire takes; no effect here, where none takes more than a batch.",
+        default=False,
+    )
     warmup_duration: int = knob(
         "Time for warm-up executions before LoadGen starts.", unit="ms", check=at_least(0), default=1000
     )

@@ -98,7 +98,7 @@ def test_offline_tokens_need_no_first_token(drive):
 
 
 def test_a_batch_waits_for_the_deque_timeout_and_not_beyond_the_end(drive):
-    runtime = {"use_deque_limit": True, "deque_timeout_usec": 50_000}
+    runtime = {"deque_timeout_usec": 50_000}
     driven = drive({**SERVER, "server_target_qps": 100.0}, runtime=runtime)
     assert driven.code == 0, driven.output
     with np.load(driven.folder / "samples.npz") as samples:
