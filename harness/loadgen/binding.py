@@ -5,7 +5,7 @@ Whatever else needs a LoadGen class or function takes it from here, when it need
 
 from __future__ import annotations
 
-from importlib import import_module, metadata
+from importlib import import_module
 from typing import Any
 
 from mlperf_registry.schema.problem import NotReady
@@ -23,11 +23,3 @@ def loadgen() -> Any:
         return import_module("mlperf_loadgen")
     except ImportError as error:
         raise NotReady(f"LoadGen cannot be imported ({error}): pip install {DISTRIBUTION}") from error
-
-
-def loadgen_version() -> str:
-    """Version of the installed wheel; the module itself does not know it."""
-    try:
-        return metadata.version(DISTRIBUTION)
-    except metadata.PackageNotFoundError:
-        return "unknown"

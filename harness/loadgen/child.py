@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.benchmarks.dataset import Dataset
-from harness.loadgen.binding import loadgen, loadgen_version
+from harness.loadgen.binding import loadgen
 from harness.loadgen.events import Events
 from harness.loadgen.qsl import QSL
 from harness.loadgen.runner import Runner
@@ -56,30 +56,24 @@ def run_test(
         raise RunFailed(f"run.json has no test {name!r}; it has {', '.join(run.tests)}.")
     test = run.tests[name]
     make_test_settings(test.settings, test.mode)  # a missing rate is said before minutes go into loading
-    events.phase("load")
-    session = open_session(run, test.settings, dataset, runner)
+    session = open_session(run, test.settings, events, dataset, runner)
     watch.attend(session.sut)
     events.phase("warmup")
     session.warm_up()
-    events.phase("run")
     session.sut.restart(Answers.to_loadgen(), expected_samples(test, session.qsl.total))
-    watch.attend(session.sut)
+    events.phase("run")
     play(session.sut, session.qsl, test, Path(run.folder))
+    watch.report()
+    events.phase("close")
     session.runner.drain()
     session.close()
     events.phase("write")
-    samples = session.sut.samples
     if name == PERFORMANCE:
         try:
-            samples.save(Path(run.folder) / "samples.npz")
+            session.sut.samples.save(Path(run.folder) / "samples.npz")
         except OSError as error:
             raise RunFailed(f"samples.npz cannot be written to {run.folder}: {error.strerror}.") from error
-    events.done(
-        issued=samples.issued,
-        completed=samples.completed,
-        failures=session.sut.failures,
-        loadgen_version=loadgen_version(),
-    )
+    events.done(failures=session.sut.failures)
 
 
 def play(sut: SUT, qsl: QSL, test: LoadGenTest, folder: Path) -> None:
@@ -171,7 +165,11 @@ def parse_arguments(program: str, arguments: Sequence[str] | None, *, names_test
     if names_test:
         parser.add_argument("test", metavar="TEST", help="key of its tests")
     parser.add_argument(
-        "--events", type=int, default=_STDERR, metavar="FD", help="file descriptor for JSON lines; %(default)s unless given"
+        "--events",
+        type=int,
+        default=_STDERR,
+        metavar="FD",
+        help="file descriptor for JSON lines; %(default)s unless given",
     )
     return parser.parse_args(arguments)
 

@@ -1,12 +1,13 @@
 """Events: what a child process tells its parent while it works, as JSON lines on a pipe.
 
-    {"event": "phase", "name": "load" | "warmup" | "run" | "write"}
-    {"event": "progress", "issued": n, "completed": n, "elapsed_s": x}     twice a second from the warm-up on
-    {"event": "done", "issued": n, "completed": n, "failures": [...], "loadgen_version": "..."}
+    {"event": "phase", "name": "load" | "warmup" | "probe" | "run" | "close" | "write"}
+    {"event": "progress", "issued": n, "completed": n, "elapsed_s": x}     twice a second in every phase
+    {"event": "done", "failures": [...]}
     {"event": "probe", "samples_per_second": x, "latency_ns": n, "multi_stream_latency_ns": n}
     {"event": "error", "kind": "NotReady" | "RunFailed", "message": "..."}
 
-Progress keeps coming from a run that hangs: it counts as hung when ``completed`` stays below ``issued`` and still.
+The phase is ``load`` whenever samples are loaded, also between and within the others. Progress keeps coming from a
+child that hangs: only in ``run``, with every sample issued completed, is a count that stands still no sign of it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from __future__ import annotations
 import json
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class Events:
@@ -25,6 +28,7 @@ class Events:
     def __init__(self, handle: int) -> None:
         self._handle = handle
         self._lock = threading.Lock()
+        self._phase = "load"
 
     def _send(self, event: str, **fields: object) -> None:
         line = json.dumps({"event": event, **fields}).encode() + b"\n"
@@ -34,15 +38,26 @@ class Events:
 
     def phase(self, name: str) -> None:
         """What the child does from now on."""
+        self._phase = name
         self._send("phase", name=name)
 
+    @contextmanager
+    def loading(self) -> Iterator[None]:
+        """Within, samples are loaded; after, the phase is what it was."""
+        before = self._phase
+        self.phase("load")
+        try:
+            yield
+        finally:
+            self.phase(before)
+
     def progress(self, *, issued: int, completed: int, elapsed_s: float) -> None:
-        """How far the current phase is."""
+        """Samples of the current run or exercise so far."""
         self._send("progress", issued=issued, completed=completed, elapsed_s=round(elapsed_s, 3))
 
-    def done(self, *, issued: int, completed: int, failures: list[str], loadgen_version: str) -> None:
+    def done(self, *, failures: list[str]) -> None:
         """The test ended, valid or not."""
-        self._send("done", issued=issued, completed=completed, failures=failures, loadgen_version=loadgen_version)
+        self._send("done", failures=failures)
 
     def probe(self, *, samples_per_second: float, latency_ns: int, multi_stream_latency_ns: int) -> None:
         """What the probe measured."""

@@ -40,17 +40,16 @@ def probe(
     if not run.tests:
         raise RunFailed("run.json has no tests to probe for.")
     settings = next(iter(run.tests.values())).settings
-    events.phase("load")
-    session = open_session(run, settings, dataset, runner)
+    session = open_session(run, settings, events, dataset, runner)
     watch.attend(session.sut)
     events.phase("warmup")
     session.warm_up()
-    events.phase("run")
-    watch.attend(session.sut)
+    events.phase("probe")
     with session.samples_loaded():
         rate = session.exercise(session.batch_size, in_flight=session.runner.depth, seconds=RATE_SECONDS)
         single = session.exercise(1, in_flight=1, seconds=LATENCY_SECONDS)
         multiple = session.exercise(settings.multi_stream_samples_per_query, in_flight=1, seconds=LATENCY_SECONDS)
+    events.phase("close")
     session.close()
     events.probe(
         samples_per_second=rate.samples_per_second,

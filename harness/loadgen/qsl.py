@@ -5,7 +5,8 @@ Where a batch lies in consecutive slots it is handed out as a view: no copy betw
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 import numpy.typing as npt
@@ -21,12 +22,18 @@ _ABSENT = -1
 class QSL:
     """LoadGen's query sample library. A slot is the position of a loaded sample in every column."""
 
-    def __init__(self, dataset: Dataset, performance_sample_count: int) -> None:
+    def __init__(
+        self,
+        dataset: Dataset,
+        performance_sample_count: int,
+        loading: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
         """Nothing is loaded yet.
 
         Args:
             dataset: where samples come from.
             performance_sample_count: samples held during a performance run; 0 for the whole set.
+            loading: entered while the data set loads samples, which may take minutes.
 
         Raises:
             ValueError: when the data set has fewer samples than that.
@@ -41,6 +48,7 @@ class QSL:
                 "Lower loadgen.performance_sample_count_override."
             )
         self._dataset = dataset
+        self._loading = loading
         self._slot_of = np.full(self.total, _ABSENT, np.int64)
         self._columns: dict[str, Array | Ragged] = {}
 
@@ -56,7 +64,8 @@ class QSL:
             ValueError: when the data set returns another number of rows than asked for.
         """
         wanted = np.asarray(indices, np.int64)
-        columns = self._dataset.load(wanted)
+        with self._loading():
+            columns = self._dataset.load(wanted)
         for name, column in columns.items():
             if len(column) != len(wanted):
                 raise ValueError(f"The data set returned {len(column)} rows of {name} for {len(wanted)} samples.")

@@ -14,6 +14,7 @@ import attrs
 import numpy as np
 
 from harness.benchmarks.dataset import Dataset
+from harness.loadgen.events import Events
 from harness.loadgen.qsl import QSL
 from harness.loadgen.runner import Runner
 from harness.loadgen.sut import SUT, Answers
@@ -156,13 +157,14 @@ def _ignore(responses: list[Any]) -> None:
 
 
 def open_session(
-    run: Run, settings: LoadGenSettings, dataset: Dataset | None = None, runner: Runner | None = None
+    run: Run, settings: LoadGenSettings, events: Events, dataset: Dataset | None = None, runner: Runner | None = None
 ) -> Session:
     """Open what ``run`` describes.
 
     Args:
         run: run.json, structured.
         settings: of the test that the session is for.
+        events: where the phases of loading are told, now and whenever samples are loaded.
         dataset: in place of the benchmark's own.
         runner: in place of the backend's own, not yet open.
 
@@ -170,10 +172,11 @@ def open_session(
         NotReady: when data, a package or a device is missing.
         RunFailed: when the engine cannot be opened, or the settings do not fit the data.
     """
+    events.phase("load")
     if dataset is None:
         dataset = open_dataset(run)
     try:
-        qsl = QSL(dataset, settings.performance_sample_count_override)
+        qsl = QSL(dataset, settings.performance_sample_count_override, events.loading)
     except ValueError as error:
         raise RunFailed(str(error)) from error
     if runner is None:
@@ -185,6 +188,7 @@ def open_session(
     try:
         runner.open(run, qsl, session.sut)
     except BaseException:
+        events.phase("close")
         session.close()
         raise
     return session

@@ -24,7 +24,8 @@ INTERRUPTED = 130
 class Watch:
     """What the work shows to the main thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, events: Events) -> None:
+        self._events = events
         self._sut: SUT | None = None
         self.wake = threading.Event()
         """Set when there is nothing more to wait for."""
@@ -39,13 +40,15 @@ class Watch:
         """What broke the SUT."""
         return None if self._sut is None else self._sut.broken
 
-    def report(self, events: Events) -> None:
-        """Send one progress event, where there is something to count."""
-        if self._sut is not None:
-            samples = self._sut.samples
-            # completed first: the other way round a sample could count as done before it counts as issued.
-            completed = samples.completed
-            events.progress(issued=samples.issued, completed=completed, elapsed_s=samples.elapsed_s)
+    def report(self) -> None:
+        """Send one progress event; before there is a SUT it only shows that somebody still reads."""
+        if self._sut is None:
+            self._events.progress(issued=0, completed=0, elapsed_s=0.0)
+            return
+        samples = self._sut.samples
+        # completed first: the other way round a sample could count as done before it counts as issued.
+        completed = samples.completed
+        self._events.progress(issued=samples.issued, completed=completed, elapsed_s=samples.elapsed_s)
 
 
 def supervise(events: Events, work: Callable[[Watch], None]) -> int:
@@ -57,7 +60,7 @@ def supervise(events: Events, work: Callable[[Watch], None]) -> int:
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _interrupted)
-    watch = Watch()
+    watch = Watch(events)
     raised: list[BaseException] = []
 
     def body() -> None:
@@ -71,7 +74,7 @@ def supervise(events: Events, work: Callable[[Watch], None]) -> int:
     try:
         thread.start()
         while not watch.wake.wait(HEARTBEAT_S):
-            watch.report(events)
+            watch.report()
         error = watch.broken or (raised[0] if raised else None)
         if error is None:
             thread.join()

@@ -24,10 +24,18 @@ from mlperf_registry.schema.problem import NotReady, RunFailed
 _CHILD = "harness.loadgen.child"
 _PROBE = "harness.loadgen.probe"
 _GRACE_SECONDS = 5.0
+_SHOWN = 200
 
 
 def run_test(
-    run_json: Path, test: str, *, log: Path, stall_seconds: float, minimum: float, progress: Progress
+    run_json: Path,
+    test: str,
+    *,
+    log: Path,
+    load_seconds: float,
+    stall_seconds: float,
+    minimum: float,
+    progress: Progress,
 ) -> dict[str, Any]:
     """One LoadGen test in a child process; returns its ``done`` event.
 
@@ -35,42 +43,40 @@ def run_test(
         run_json: the run's file.
         test: key of ``Run.tests``.
         log: file for the child's stdout and stderr.
-        stall_seconds: without any sample completed for so long the child counts as hung.
+        load_seconds: a child that opens its engine, or loads samples, for longer counts as hung.
+        stall_seconds: in any other phase, without any sample completed for so long the child counts as hung.
         minimum: seconds that the run must last, for the progress display.
 
     Raises:
         NotReady, RunFailed: as the child says, or when it crashed or hung.
     """
-    return _follow([_CHILD, str(run_json), test], "done", log, stall_seconds, minimum, progress)
+    watch = _Watch(load_seconds, stall_seconds, minimum, progress)
+    return _follow([_CHILD, str(run_json), test], "done", log, watch)
 
 
-def run_probe(run_json: Path, *, log: Path, stall_seconds: float, progress: Progress) -> dict[str, Any]:
-    """Measure the engine without LoadGen; returns the ``probe`` event. Raises as ``run_test``."""
-    return _follow([_PROBE, str(run_json)], "probe", log, stall_seconds, 0.0, progress)
-
-
-def _follow(
-    module: list[str], last: str, log: Path, stall_seconds: float, minimum: float, progress: Progress
+def run_probe(
+    run_json: Path, *, log: Path, load_seconds: float, stall_seconds: float, progress: Progress
 ) -> dict[str, Any]:
+    """Measure the engine without LoadGen; returns the ``probe`` event. Raises as ``run_test``."""
+    return _follow([_PROBE, str(run_json)], "probe", log, _Watch(load_seconds, stall_seconds, 0.0, progress))
+
+
+def _follow(module: list[str], last: str, log: Path, watch: _Watch) -> dict[str, Any]:
     answer: dict[str, Any] | None = None
     error: dict[str, Any] | None = None
-    watch = _Watch(minimum, progress)
     try:
         with _started(module, log) as (child, events):
-            for event in _events(events, stall_seconds, watch):
+            for event in _events(events, watch):
                 kind = event.get("event")
                 if kind == last:
                     answer = event
                 elif kind == "error":
                     error = event
-                elif kind == "progress":
-                    watch.progress(event)
-            code = child.wait(timeout=stall_seconds if answer is not None else _GRACE_SECONDS)
-    except _Hung:
-        raise RunFailed(
-            f"The child process made no progress for {stall_seconds:g} s (runtime.stall_timeout) and was ended. "
-            f"See {log}."
-        ) from None
+            code = child.wait(timeout=watch.stall_seconds if answer is not None else _GRACE_SECONDS)
+    except _Hung as hung:
+        raise RunFailed(f"The child process {hung} and was ended. See {log}.") from None
+    except _NoEvent as wrong:
+        raise RunFailed(f"The child process sent {wrong}, which is no event, and was ended. See {log}.") from None
     except subprocess.TimeoutExpired:
         raise RunFailed(f"The child process closed its events and did not exit; it was ended. See {log}.") from None
     if error is not None:
@@ -87,17 +93,19 @@ def _started(module: list[str], log: Path) -> Iterator[tuple[subprocess.Popen[by
     events, theirs = os.pipe()
     child: subprocess.Popen[bytes] | None = None
     try:
-        with log.open("ab") as output, _interrupts_held():
-            child = subprocess.Popen(
-                [sys.executable, "-m", *module, "--events", str(theirs)],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                pass_fds=(theirs,),
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
-                # Its own session: Ctrl-C reaches the parent alone, which then ends the child in order.
-                start_new_session=True,
-            )
+        try:
+            with log.open("ab") as output, _interrupts_held():
+                child = subprocess.Popen(
+                    [sys.executable, "-m", *module, "--events", str(theirs)],
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    pass_fds=(theirs,),
+                    env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+                    # Its own session: Ctrl-C reaches the parent alone, which then ends the child in order.
+                    start_new_session=True,
+                )
+        finally:
             os.close(theirs)
         yield child, events
     finally:
@@ -127,51 +135,87 @@ def _interrupts_held() -> Iterator[None]:
 
 
 class _Hung(Exception):
-    """No progress for too long."""
+    """No progress for too long; what the child did instead."""
+
+
+class _NoEvent(Exception):
+    """A line that is none of a child's events."""
 
 
 class _Watch:
-    """When progress was last seen, and the rate since."""
+    """What phase the child is in, when it last got further, and the rate since."""
 
-    def __init__(self, minimum: float, progress: Progress) -> None:
+    def __init__(self, load_seconds: float, stall_seconds: float, minimum: float, progress: Progress) -> None:
+        self._load_seconds = load_seconds
+        self.stall_seconds = stall_seconds
         self._minimum = minimum
         self._show = progress
-        self._seen: tuple[float, int] | None = None
-        self._completed = -1
-        self.alive = time.monotonic()
+        self._phase = "load"
+        self._alive = time.monotonic()
+        self._completed = 0
+        self._seen = (0.0, 0)
 
-    def progress(self, event: dict[str, Any]) -> None:
-        completed, elapsed = int(event.get("completed", 0)), float(event.get("elapsed_s", 0.0))
-        # With nothing under way there is nothing to wait for: a Server run at a low rate is not hung.
-        if completed != self._completed or completed == event.get("issued"):
-            self.alive = time.monotonic()
+    def hear(self, event: dict[str, Any]) -> None:
+        """Take in an event."""
+        if event.get("event") == "progress":
+            self._progress(int(event["issued"]), int(event["completed"]), float(event["elapsed_s"]))
+            return
+        self._alive = time.monotonic()
+        if event.get("event") == "phase":
+            self._phase = str(event["name"])
+
+    def require_alive(self) -> None:
+        """Check that the child gets on.
+
+        Raises:
+            _Hung: when it does not.
+        """
+        silent = time.monotonic() - self._alive
+        if self._phase == "load" and silent > self._load_seconds:
+            raise _Hung(f"was still loading after {self._load_seconds:g} s (runtime.load_timeout)")
+        if self._phase != "load" and silent > self.stall_seconds:
+            raise _Hung(
+                f"made no progress for {self.stall_seconds:g} s (runtime.stall_timeout) in its phase {self._phase!r}"
+            )
+
+    def _progress(self, issued: int, completed: int, elapsed: float) -> None:
+        # With nothing under way there is nothing to wait for: a Server run at a low rate is not hung. Before the first
+        # query and after the last one it is the child's own work that must get on.
+        idle = self._phase == "run" and completed == issued > 0
+        if completed != self._completed or idle:
+            self._alive = time.monotonic()
             self._completed = completed
-        before = self._seen or (0.0, 0)
+        if self._phase != "run":
+            return
+        before = self._seen
         rate = (completed - before[1]) / (elapsed - before[0]) if elapsed > before[0] else 0.0
         self._seen = (elapsed, completed)
         self._show.samples(completed=completed, rate=rate, elapsed=elapsed, minimum=self._minimum)
 
 
-def _events(handle: int, stall_seconds: float, watch: _Watch) -> Iterator[dict[str, Any]]:
-    """The child's JSON lines until it closes the pipe."""
+def _events(handle: int, watch: _Watch) -> Iterator[dict[str, Any]]:
+    """The child's events until it closes the pipe, each shown to ``watch`` first."""
     rest = b""
     while True:
         ready, _, _ = select.select([handle], [], [], 0.2)
-        if not ready:
-            if time.monotonic() - watch.alive > stall_seconds:
-                raise _Hung
-            continue
-        block = os.read(handle, 1 << 16)
-        if not block:
-            return
-        *lines, rest = (rest + block).split(b"\n")
-        for line in lines:
-            event = json.loads(line)
-            if event.get("event") != "progress":
-                watch.alive = time.monotonic()
-            yield event
-        if time.monotonic() - watch.alive > stall_seconds:
-            raise _Hung
+        if ready:
+            block = os.read(handle, 1 << 16)
+            if not block:
+                return
+            *lines, rest = (rest + block).split(b"\n")
+            for line in lines:
+                event = _parse(line)
+                watch.hear(event)
+                yield event
+        watch.require_alive()
+
+
+def _parse(line: bytes) -> dict[str, Any]:
+    with contextlib.suppress(ValueError):
+        event = json.loads(line)
+        if isinstance(event, dict):
+            return event
+    raise _NoEvent(repr(line[:_SHOWN].decode(errors="replace")))
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:

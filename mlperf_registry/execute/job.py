@@ -134,7 +134,11 @@ def _measure(workload: Workload, plan: Plan, engine: Engine, folder: RunFolder, 
     run_json = folder.path / "probe.json"
     write_json(run_json, unstructure(_make_run(workload, plan, engine, folder)))
     event = run_probe(
-        run_json, log=folder.path / "probe.log", stall_seconds=workload.runtime.stall_timeout / 1000, progress=progress
+        run_json,
+        log=folder.path / "probe.log",
+        load_seconds=workload.runtime.load_timeout / 1000,
+        stall_seconds=workload.runtime.stall_timeout / 1000,
+        progress=progress,
     )
     performance = with_measured_rate(plan.performance, event)
     progress.note(
@@ -172,6 +176,7 @@ def _run_one(run: Run, name: str, progress: Progress) -> TestEnd:
         folder / "run.json",
         name,
         log=folder / f"{name}.log",
+        load_seconds=run.workload.runtime.load_timeout / 1000,
         stall_seconds=run.workload.runtime.stall_timeout / 1000,
         minimum=test.settings.min_duration_ms / 1000 if test.mode == "PerformanceOnly" else 0.0,
         progress=progress,

@@ -154,6 +154,12 @@ class Runtime:
     warmup_duration: int = knob(
         "Time for warm-up executions before LoadGen starts.", unit="ms", check=at_least(0), default=1000
     )
+    load_timeout: int = knob(
+        "A child that takes longer to open its engine, or to load samples, counts as hung.",
+        unit="ms",
+        check=above(0),
+        default=1_800_000,
+    )
     stall_timeout: int = knob(
         "A child that reports no progress for so long counts as hung.", unit="ms", check=above(0), default=120_000
     )

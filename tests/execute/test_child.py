@@ -24,7 +24,7 @@ def say(**event): os.write(handle, (json.dumps(event) + chr(10)).encode())
 def follow(tmp_path, monkeypatch):
     """Run a child made of the given lines; returns what run_test returns."""
 
-    def run(body: str, *, stall: float = 20.0, progress=None):
+    def run(body: str, *, load: float = 20.0, stall: float = 20.0, progress=None):
         (tmp_path / "scripted_child.py").write_text(PREAMBLE + textwrap.dedent(body))
         monkeypatch.syspath_prepend(tmp_path)
         monkeypatch.setattr(child, "_CHILD", "scripted_child")
@@ -32,6 +32,7 @@ def follow(tmp_path, monkeypatch):
             tmp_path / "run.json",
             "performance",
             log=tmp_path / "child.log",
+            load_seconds=load,
             stall_seconds=stall,
             minimum=0.0,
             progress=progress or Silent(),
@@ -52,13 +53,16 @@ def test_the_last_event_is_the_answer_and_progress_is_passed_on(follow):
     recorder = Recorder()
     done = follow(
         """
+        say(event="phase", name="warmup")
+        say(event="progress", issued=3, completed=3, elapsed_s=0.5)
+        say(event="phase", name="run")
         say(event="progress", issued=10, completed=5, elapsed_s=0.5)
         say(event="progress", issued=20, completed=20, elapsed_s=1.0)
-        say(event="done", completed=20, failures=[])
+        say(event="done", failures=["one"])
         """,
         progress=recorder,
     )
-    assert done["completed"] == 20
+    assert done["failures"] == ["one"]
     assert recorder.seen == [(5, 10.0), (20, 30.0)]
 
 
@@ -83,6 +87,7 @@ def test_a_child_without_progress_is_hung_and_ended(follow, tmp_path):
         follow(
             """
             print(os.getpid(), flush=True)
+            say(event="phase", name="run")
             while True:
                 say(event="progress", issued=9, completed=4, elapsed_s=1.0)
                 time.sleep(0.1)
@@ -97,14 +102,14 @@ def test_a_child_without_progress_is_hung_and_ended(follow, tmp_path):
 
 def test_a_child_that_ignores_sigterm_is_killed(follow, tmp_path, monkeypatch):
     monkeypatch.setattr(child, "_GRACE_SECONDS", 0.5)
-    with pytest.raises(RunFailed, match="no progress"):
+    with pytest.raises(RunFailed, match="still loading after 1 s"):
         follow(
             """
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             print(os.getpid(), flush=True)
             time.sleep(600)
             """,
-            stall=1.0,
+            load=1.0,
         )
     pid = int(Path(tmp_path / "child.log").read_text().split()[0])
     with pytest.raises(ProcessLookupError):
@@ -114,11 +119,55 @@ def test_a_child_that_ignores_sigterm_is_killed(follow, tmp_path, monkeypatch):
 def test_a_run_with_nothing_under_way_is_not_hung(follow):
     done = follow(
         """
+        say(event="phase", name="run")
         for _ in range(15):
             say(event="progress", issued=7, completed=7, elapsed_s=1.0)
             time.sleep(0.1)
-        say(event="done", completed=7, failures=[])
+        say(event="done", failures=[])
         """,
         stall=0.7,
     )
-    assert done["completed"] == 7
+    assert done["failures"] == []
+
+
+@pytest.mark.parametrize(("phase", "count"), [("warmup", 7), ("probe", 7), ("run", 0), ("close", 7), ("write", 7)])
+def test_a_child_that_is_idle_anywhere_else_is_hung(follow, phase, count):
+    with pytest.raises(RunFailed, match=f"no progress for 0.7 s .* in its phase '{phase}'"):
+        follow(
+            f"""
+            say(event="phase", name="{phase}")
+            while True:
+                say(event="progress", issued={count}, completed={count}, elapsed_s=1.0)
+                time.sleep(0.1)
+            """,
+            stall=0.7,
+        )
+
+
+def test_loading_has_a_limit_of_its_own_and_each_load_gets_all_of_it(follow):
+    body = """
+        for _ in range(2):
+            say(event="phase", name="load")
+            for _ in range({beats}):
+                say(event="progress", issued=0, completed=0, elapsed_s=0.0)
+                time.sleep(0.1)
+            say(event="phase", name="run")
+        say(event="done", failures=[])
+        """
+    assert follow(body.format(beats=10), load=1.6, stall=0.5)["failures"] == []
+    with pytest.raises(RunFailed, match=r"still loading after 1 s \(runtime\.load_timeout\) and was ended. See .*log"):
+        follow(body.format(beats=30), load=1.0, stall=0.5)
+
+
+@pytest.mark.parametrize("line", ["Warning: no NVLink", '["event"]', '{"event": "prog'])
+def test_a_line_that_is_no_event_ends_the_child_and_names_the_log(follow, line):
+    with pytest.raises(RunFailed, match=r"no event, and was ended\. See .*child\.log"):
+        follow(f"os.write(handle, {line!r}.encode() + bytes([10])); time.sleep(600)")
+
+
+def test_a_child_that_cannot_be_started_leaves_no_pipe_open(follow, monkeypatch):
+    monkeypatch.setattr(child.sys, "executable", "/nowhere/python")
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    with pytest.raises(FileNotFoundError):
+        follow("pass")
+    assert len(list(Path("/proc/self/fd").iterdir())) == before

@@ -65,7 +65,7 @@ def make_workload(scenario="Offline", *, batch_size=16, runtime=None, loadgen=No
 
 
 def make_run(case):
-    """The run of a case: ``folder``, ``test``, ``settings``, and optionally ``mode``, ``runtime``, ``audit_config``."""
+    """The run of a case: folder, test, settings, and optionally mode, runtime and audit_config."""
     settings = LoadGenSettings(
         **{
             "min_duration_ms": 300,

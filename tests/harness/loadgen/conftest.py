@@ -42,6 +42,16 @@ class Driven:
         return [event["event"] for event in self.events]
 
     @property
+    def phases(self):
+        return [event["name"] for event in self.events if event["event"] == "phase"]
+
+    @property
+    def counted(self):
+        """Samples issued and completed, by the last progress event."""
+        last = [event for event in self.events if event["event"] == "progress"][-1]
+        return last["issued"], last["completed"]
+
+    @property
     def logs(self):
         return self.folder / "performance" / "run_1"
 
@@ -60,12 +70,13 @@ def drive(tmp_path):
     """Run a case of case.py to its end; with ``until``, send ``signal`` at the first event for which it is true."""
 
     def run(settings, *, test="performance", until=None, signal_number=signal.SIGTERM, timeout=60, **case):
-        case = {"folder": str(tmp_path), "test": test, "settings": settings, **case}
+        case_json = tmp_path / "case.json"
+        case_json.write_text(json.dumps({"folder": str(tmp_path), "settings": settings, **case}))
         reader, writer = os.pipe()
         output = tmp_path / "child.log"
         with output.open("w") as log:
             child = subprocess.Popen(
-                [sys.executable, HERE / "drive.py", json.dumps(case), str(writer)],
+                [sys.executable, HERE / "drive.py", case_json, test, "--events", str(writer)],
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 pass_fds=(writer,),

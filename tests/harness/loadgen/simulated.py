@@ -29,12 +29,17 @@ def length(index):
 
 
 class SimulatedDataset:
-    """500 samples with a rectangular and a ragged input."""
+    """500 samples with a rectangular and a ragged input; loading them may hang."""
+
+    def __init__(self, fault=None):
+        self._fault = fault
 
     def __len__(self):
         return TOTAL
 
     def load(self, indices):
+        if self._fault == "load hangs":
+            time.sleep(600)
         lengths = indices % 3 + 1
         return {
             "number": (7 * indices + 3).reshape(-1, 1),
@@ -47,15 +52,19 @@ class SimulatedRunner:
 
     depth = 4
 
-    def __init__(self, *, batching="harness", tokens=False, ragged=False, fault=None, latency_s=(0.0002, 0.0007)):
+    def __init__(
+        self, *, batching="harness", tokens=False, ragged=False, fault=None, latency_s=(0.0002, 0.0007), open_s=0.0
+    ):
         self.batching = batching
         self._tokens = tokens
         self._ragged = ragged
         self._fault = fault
         self._latency_s = latency_s
+        self._open_s = open_s
         self._seen = 0
 
     def open(self, run, qsl, sink):
+        time.sleep(self._open_s)
         self._qsl, self._sink = qsl, sink
         self._limit = run.workload.builder.gpu_batch_size.only()
         self._queues = [SimpleQueue() for _ in self._latency_s]
@@ -74,9 +83,12 @@ class SimulatedRunner:
         self._queues[self._seen % 2].put((ids, indices))
 
     def drain(self):
-        pass
+        if self._fault == "drain hangs":
+            time.sleep(600)
 
     def close(self):
+        if self._fault == "close hangs":
+            time.sleep(600)
         for queue in self._queues:
             queue.put(None)
         for thread in self._threads:

@@ -27,23 +27,39 @@ def test_offline(drive):
     # Two devices of 16 samples in 12 ms do not reach the expected rate, so that the run is long enough.
     driven = drive(OFFLINE, engine={"latency_s": [0.012, 0.012]})
     assert driven.code == 0, driven.output
-    assert [event["name"] for event in driven.events if event["event"] == "phase"] == ["load", "warmup", "run", "write"]
-    done = driven.one("done")
-    assert done["issued"] == done["completed"] == int(1.1 * 0.3 * 3000)
-    assert done["failures"] == []
+    samples = int(1.1 * 0.3 * 3000)
+    assert driven.counted == (samples, samples)
+    assert driven.one("done") == {"event": "done", "failures": []}
     assert driven.detail()["result_validity"] == "VALID"
     assert (driven.logs / "mlperf_log_accuracy.json").stat().st_size == 4
     assert not (driven.logs / "mlperf_log_trace.json").read_text()
+
+
+def test_every_load_of_samples_is_a_phase_of_its_own(drive):
+    # Sets of 64 of 500 samples: LoadGen loads eight in an accuracy run.
+    driven = drive(OFFLINE, mode="AccuracyOnly")
+    warm_up, test, end = ["load", "warmup", "load", "warmup"], ["run", *8 * ["load", "run"]], ["close", "write"]
+    assert driven.phases == warm_up + test + end
+
+
+def test_progress_is_told_from_the_start_so_that_a_child_notices_that_its_parent_is_gone(drive):
+    driven = drive(OFFLINE, engine={"open_s": 1.3})
+    assert driven.names.index("progress") < driven.events.index({"event": "phase", "name": "warmup"})
+
+
+def test_an_accuracy_run_may_be_cut(drive):
+    driven = drive({**OFFLINE, "accuracy_sample_count_override": 40}, mode="AccuracyOnly")
+    assert driven.code == 0, driven.output
+    assert driven.counted == (40, 40)
 
 
 @pytest.mark.parametrize("settings", [SERVER, SINGLE, MULTI], ids=lambda settings: settings["scenario"])
 def test_latency_scenarios_are_valid_and_every_sample_is_answered(drive, settings):
     driven = drive(settings)
     assert driven.code == 0, driven.output
-    done = driven.one("done")
-    per_query = 8 if settings is MULTI else 1
-    assert done["issued"] == done["completed"] == driven.detail()["result_query_count"] * per_query
-    assert done["failures"] == []
+    samples = driven.detail()["result_query_count"] * (8 if settings is MULTI else 1)
+    assert driven.counted == (samples, samples)
+    assert driven.one("done")["failures"] == []
     assert driven.detail()["result_min_duration_met"]
     with np.load(driven.folder / "samples.npz") as samples:
         assert (samples["complete_ns"] > samples["issue_ns"]).all()
@@ -98,8 +114,7 @@ def test_offline_tokens_need_no_first_token(drive):
 
 
 def test_a_batch_waits_for_the_deque_timeout_and_not_beyond_the_end(drive):
-    runtime = {"deque_timeout_usec": 50_000}
-    driven = drive({**SERVER, "server_target_qps": 100.0}, runtime=runtime)
+    driven = drive({**SERVER, "server_target_qps": 100.0}, runtime={"deque_timeout_usec": 50_000})
     assert driven.code == 0, driven.output
     with np.load(driven.folder / "samples.npz") as samples:
         latency = samples["complete_ns"] - samples["issue_ns"]
@@ -110,7 +125,7 @@ def test_samples_npz(drive):
     driven = drive(OFFLINE)
     with np.load(driven.folder / "samples.npz") as samples:
         assert set(samples.files) == {"index", "issue_ns", "complete_ns", "started_unix"}
-        assert len(samples["index"]) == driven.one("done")["issued"]
+        assert len(samples["index"]) == driven.counted[0]
         assert samples["index"].dtype == samples["issue_ns"].dtype == samples["complete_ns"].dtype == np.int64
         assert samples["issue_ns"][0] == 0
         assert len(set(samples["index"])) <= 64
@@ -126,9 +141,9 @@ def test_accuracy_writes_no_samples(drive):
 def test_failed_samples_do_not_hang_loadgen_and_are_told(drive):
     driven = drive(OFFLINE, engine={"fault": "fail"}, runtime={"warmup_duration": 0})
     assert driven.code == 0, driven.output
-    done = driven.one("done")
-    assert done["issued"] == done["completed"]
-    assert done["failures"] == [f"The engine ran out of memory. ({done['issued'] // 50} samples)"]
+    issued, completed = driven.counted
+    assert issued == completed
+    assert driven.one("done")["failures"] == [f"The engine ran out of memory. ({issued // 50} samples)"]
 
 
 def test_a_failure_during_warm_up_ends_the_run(drive):
@@ -163,10 +178,11 @@ def test_an_exception_in_submit_ends_the_run_at_once(drive):
 def test_wrong_reports_end_the_run_as_not_valid(drive, fault, reason):
     driven = drive(OFFLINE, engine={"fault": fault}, runtime={"warmup_duration": 0})
     assert driven.code == 0, driven.output
-    done = driven.one("done")
-    assert done["issued"] == done["completed"]
-    assert done["failures"]
-    assert all(reason in failure or failure.startswith("Other reasons.") for failure in done["failures"])
+    issued, completed = driven.counted
+    assert issued == completed
+    failures = driven.one("done")["failures"]
+    assert failures
+    assert all(reason in failure or failure.startswith("Other reasons.") for failure in failures)
 
 
 def test_missing_token_counts_are_a_failure(drive):
@@ -207,8 +223,8 @@ def test_an_audit_config_is_taken_from_where_the_run_says_and_nowhere_else(drive
     (tmp_path / "audit.config").write_text("*.*.min_query_count = 7\n")
     (tmp_path / "other.config").write_text("*.*.min_query_count = 5\n*.*.min_duration = 0\n")
     settings = {**OFFLINE, "min_duration_ms": 0}
-    assert drive(settings).one("done")["issued"] == 100
-    assert drive(settings, audit_config=str(tmp_path / "other.config")).one("done")["issued"] == 5
+    assert drive(settings).counted == (100, 100)
+    assert drive(settings, audit_config=str(tmp_path / "other.config")).counted == (5, 5)
 
 
 def test_more_samples_held_than_there_are_is_refused(drive):
@@ -232,4 +248,5 @@ def test_probe(drive):
     assert 1_000 < probe["samples_per_second"] < 3_200
     assert 10e6 < probe["latency_ns"] < 20e6
     assert 10e6 < probe["multi_stream_latency_ns"] < 20e6
+    assert driven.phases == ["load", "warmup", "load", "warmup", "probe", "load", "probe", "close"]
     assert not driven.logs.exists()
