@@ -10,16 +10,10 @@ import math
 
 import attrs
 
-_NANOSECONDS = {
-    "ns": 1,
-    "us": 1_000,
-    "ms": 1_000_000,
-    "s": 1_000_000_000,
-    "min": 60_000_000_000,
-    "h": 3_600_000_000_000,
-}
-_BYTES = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
-_CLOCK = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
+from mlperf_registry.schema.quantity import BYTES, NANOSECONDS
+
+_SIZES = {unit: BYTES[unit] for unit in ("B", "KiB", "MiB", "GiB", "TiB")}
+_CLOCK = {unit: NANOSECONDS[unit] for unit in ("ns", "us", "ms", "s")}
 _SPELLING = {"us": "µs", "usec": "µs"}
 
 
@@ -80,8 +74,8 @@ def duration(ns: float, digits: int = 4) -> str:
 
 def size(count: int) -> str:
     """Bytes as a size: ``512 B``, ``1.5 MiB``."""
-    unit = next((name for name, one in reversed(_BYTES.items()) if count >= one), "B")
-    return f"{count} B" if unit == "B" else f"{count / _BYTES[unit]:.3g} {unit}"
+    unit = next((name for name, one in reversed(_SIZES.items()) if count >= one), "B")
+    return f"{count} B" if unit == "B" else f"{count / _SIZES[unit]:.3g} {unit}"
 
 
 def percent(share: float) -> str:
@@ -101,7 +95,7 @@ def rounder(value: object, unit: str | None) -> str | None:
     if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
         return None
     unit = "us" if unit == "usec" else unit
-    for scale in (_NANOSECONDS, _BYTES):
+    for scale in (NANOSECONDS, _SIZES):
         if unit in scale:
             whole = value * scale[unit]
             best = next(name for name, one in reversed(scale.items()) if whole % one == 0)

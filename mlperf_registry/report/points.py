@@ -36,17 +36,14 @@ def lower_is_better(metric: Metric) -> bool:
 
 
 def best_point(points: Sequence[Point]) -> int | None:
-    """Index of the best point that is VALID and whose accuracy, where measured, passed; None where there is none.
+    """Index of the best point whose result is good; None where there is none.
 
     Points are compared by their headline figure and must share its name and unit.
     """
     standing: dict[int, Metric] = {}
     for index, point in enumerate(points):
-        result, metric = point.result, point.headline
-        if result is None or metric is None or not result.valid:
-            continue
-        if result.accuracy is None or result.accuracy.passed:
-            standing[index] = metric
+        if point.result is not None and point.result.good and point.headline is not None:
+            standing[index] = point.headline
     if not standing or len({(metric.name, metric.unit) for metric in standing.values()}) > 1:
         return None
     sign = -1 if lower_is_better(next(iter(standing.values()))) else 1

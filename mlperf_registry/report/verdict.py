@@ -34,7 +34,7 @@ class Verdict:
 
 
 def validity(result: RunResult) -> Verdict:
-    """LoadGen's word on the performance run."""
+    """Whether the performance run counts."""
     if result.valid is None:
         return Verdict("ACCURACY ONLY", "plain")
     return Verdict("VALID", "good") if result.valid else Verdict("INVALID", "bad")
@@ -91,11 +91,11 @@ def obstacles(result: RunResult) -> tuple[str, ...]:
     if result.valid is None:
         found.append("There was no performance run.")
     elif not result.valid:
-        found.append("LoadGen calls the performance run INVALID.")
+        found.append("The performance run is INVALID, for the reasons given.")
     if result.accuracy is None:
         found.append("There was no accuracy run.")
     elif not result.accuracy.passed:
-        found.append("Accuracy is out of its bounds.")
+        found.append("Accuracy did not pass.")
     if result.mini:
         found.append("It is a mini benchmark.")
     if result.weights == "random":
@@ -112,8 +112,9 @@ def accuracy_line(accuracy: Accuracy, unit: str = "") -> str:
     reached = f"{accuracy.metric} {precise(accuracy.value)} {unit}".rstrip()
     if accuracy.target is None:
         return f"{reached}, no target given"
-    relation = "meets" if accuracy.passed else "misses"
-    return f"{reached}, {relation} the target of {precise(accuracy.target)} {unit}".rstrip()
+    relation = "meets" if accuracy.value >= accuracy.target else "misses"
+    doubt = "" if accuracy.passed or relation == "misses" else ", and does not pass all the same"
+    return f"{reached}, {relation} the target of {precise(accuracy.target)} {unit}".rstrip() + doubt
 
 
 def percentile_of(key: str) -> float | None:

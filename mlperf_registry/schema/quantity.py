@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-_NANOSECONDS = {
+NANOSECONDS = {
     "ns": 1,
     "us": 1_000,
     "ms": 1_000_000,
@@ -16,7 +16,8 @@ _NANOSECONDS = {
     "min": 60_000_000_000,
     "h": 3_600_000_000_000,
 }
-_BYTES = {
+"""Unit of time to its nanoseconds, smallest first."""
+BYTES = {
     "B": 1,
     "KB": 10**3,
     "MB": 10**6,
@@ -27,8 +28,9 @@ _BYTES = {
     "GiB": 2**30,
     "TiB": 2**40,
 }
-_SCALES = {unit: (_NANOSECONDS, _NANOSECONDS[unit]) for unit in _NANOSECONDS} | {
-    unit: (_BYTES, _BYTES[unit]) for unit in _BYTES
+"""Unit of size to its bytes."""
+_SCALES = {unit: (NANOSECONDS, NANOSECONDS[unit]) for unit in NANOSECONDS} | {
+    unit: (BYTES, BYTES[unit]) for unit in BYTES
 }
 _QUANTITY = re.compile(r"\s*(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[A-Za-z]+)\s*")
 
@@ -56,4 +58,4 @@ def parse_quantity(text: str, unit: str) -> int:
 
 def example(unit: str) -> str:
     """A well-formed value of the same kind as ``unit``."""
-    return "16GiB" if unit in _BYTES else "10min"
+    return "16GiB" if unit in BYTES else "10min"

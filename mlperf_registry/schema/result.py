@@ -66,9 +66,11 @@ class RunResult:
     config_digest: str = knob("SHA-256 of the canonical workload.")
     seeds: dict[str, int] = knob("qsl, sample_index, schedule.")
     valid: bool | None = knob(
-        "LoadGen's word under this plan's settings; absent without a performance run.", default=None
+        "LoadGen's word on the performance run under this plan's settings; absent without one.", default=None
     )
-    reasons: tuple[str, ...] = knob("LoadGen's reasons for INVALID, its error lines, and what else went wrong.")
+    reasons: tuple[str, ...] = knob(
+        "LoadGen's reasons for INVALID, its error lines, and what else went wrong, in the accuracy run too."
+    )
     rule_breaches: tuple[Breach, ...] = knob("Rules of the round that the plan breaks.")
     submittable: bool = knob("Valid, accurate, no breach, a full benchmark, trained weights.")
     metrics: tuple[Metric, ...] = knob("Headline first.")
@@ -79,3 +81,9 @@ class RunResult:
     host: dict[str, Any] = knob("Machine facts: cpu, cores, memory, os, python.")
     log_dir: str = knob("The run's folder.")
     report: str | None = knob("The HTML report.", default=None)
+
+    @property
+    def good(self) -> bool:
+        """Whether it counts: nothing INVALID, nothing gone wrong, and accuracy met where it was measured."""
+        accurate = self.accuracy is None or self.accuracy.passed
+        return self.valid is not False and accurate and not self.reasons

@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 from mlperf_registry.report.points import Point, best_point, report_link, swept
-from mlperf_registry.report.verdict import caveats, headline, metric_name, obstacles, percentile_of, validity
+from mlperf_registry.report.verdict import (
+    accuracy_line,
+    caveats,
+    headline,
+    metric_name,
+    obstacles,
+    percentile_of,
+    validity,
+)
 from mlperf_registry.schema.result import Accuracy, Metric, RunResult
 
 
@@ -89,3 +97,15 @@ def test_percentiles_are_known_by_their_keys(key: str, percentile: float | None)
 )
 def test_metrics_are_named_in_words(name: str, unit: str, words: str) -> None:
     assert metric_name(Metric(name=name, value=1.0, unit=unit)) == words
+
+
+def test_trouble_in_the_accuracy_run_is_no_verdict_on_the_performance_run(
+    make_result: Callable[..., RunResult],
+) -> None:
+    accuracy = Accuracy(metric="top1", value=92.0, target=90.0, passed=False, samples=9)
+    result = make_result(accuracy=accuracy, reasons=("accuracy run: 3 samples failed",))
+    assert not result.good
+    assert best_point([Point((), result, None)]) is None
+    told = " ".join(obstacles(result))
+    assert "INVALID" not in told and "Accuracy did not pass" in told
+    assert accuracy_line(accuracy, "%") == "top1 92 %, meets the target of 90 %, and does not pass all the same"
