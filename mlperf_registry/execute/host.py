@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
 from typing import Any
 
+from mlperf_registry.schema.plugin import BackendPlugin
+from mlperf_registry.schema.problem import NotReady
+
+_UNINSTALLED = "uninstalled"
 _REPORTED = ("mlperf-registry", "mlcommons-loadgen", "hydra-core", "omegaconf", "attrs", "numpy", "onnx")
 
 
@@ -25,12 +30,20 @@ def host_facts() -> dict[str, Any]:
 
 def cpu_model() -> str:
     """The processor's name, or its architecture where the system does not say."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.machine())
+    return _cpuinfo("model name") or platform.processor() or platform.machine()
+
+
+def cpu_device() -> str:
+    """The processor as an engine key names it: architecture, model, and a digest of its instruction sets.
+
+    A virtual machine may show the same model with other instruction sets, which an optimised engine depends on.
+    """
+    flags = _cpuinfo("flags") or _cpuinfo("Features")
+    device = f"{platform.machine()} {cpu_model()}"
+    if flags is None:
+        return device
+    digest = hashlib.sha256(" ".join(sorted(set(flags.split()))).encode()).hexdigest()
+    return f"{device}, instruction sets {digest[:8]}"
 
 
 def distribution_version(distribution: str) -> str:
@@ -38,12 +51,43 @@ def distribution_version(distribution: str) -> str:
     try:
         return version(distribution)
     except PackageNotFoundError:
-        return "uninstalled"
+        return _UNINSTALLED
+
+
+def library_distribution(plugin: BackendPlugin) -> str | None:
+    """The installed distribution that brings the engine library, such as onnxruntime-gpu for onnxruntime.
+
+    Returns None for a backend that declares no distribution.
+
+    Raises:
+        NotReady: when none that is installed says its version, so that an engine could not be told from a stale one.
+    """
+    if plugin.distribution is None:
+        return None
+    if distribution_version(plugin.distribution) != _UNINSTALLED:
+        return plugin.distribution
+    for distribution in packages_distributions().get(next(iter(plugin.imports), ""), ()):
+        if distribution_version(distribution) != _UNINSTALLED:
+            return distribution
+    raise NotReady(
+        f"No installed distribution says the version of the backend {plugin.name}'s library, which its engines depend "
+        f"on. Install it with pip: {plugin.distribution}."
+    )
 
 
 def versions(*more: str) -> dict[str, str]:
     """Distribution to version, for those that a result always names and ``more``."""
     return {name: distribution_version(name) for name in (*_REPORTED, *more)}
+
+
+def _cpuinfo(key: str) -> str | None:
+    """What Linux says of the first processor under ``key``; None where it says nothing."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return None
+    found = (value.strip() for name, _, value in (line.partition(":") for line in lines) if name.strip() == key)
+    return next(found, None)
 
 
 def _memory() -> int | None:

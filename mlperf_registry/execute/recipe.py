@@ -4,40 +4,49 @@ from __future__ import annotations
 
 import hashlib
 import json
-import platform
+import mmap
 from pathlib import Path
 from typing import Any
 
 import attrs
 
 from mlperf_registry import plugins
-from mlperf_registry.execute.host import cpu_model, distribution_version
+from mlperf_registry.execute.host import cpu_device, distribution_version, library_distribution
 from mlperf_registry.roots import resolve_path
 from mlperf_registry.schema.engine import Recipe
+from mlperf_registry.schema.problem import NotReady
 from mlperf_registry.schema.workload import Workload
 from mlperf_registry.structure import unstructure
 
 KEY_SCHEMA = 1
 """Version of the key's form; raising it makes every engine stale."""
 
+_EXTERNAL = b"\n\x08location\x12"
+"""How an ONNX file names another file that holds a tensor: key ``location`` of TensorProto.external_data, encoded."""
+
 
 def make_recipe(workload: Workload, scratch: Path | None) -> Recipe:
     """What the builder of the workload's backend is given.
 
+    The model must be one file: its digest stands for all of it.
+
     Raises:
-        NotReady: when the model or the engine library is missing.
+        NotReady: when the model or the engine library is missing, the library does not say its version, or the model
+            keeps tensors in other files.
     """
     plugin = plugins.backend(workload.backend.name)
     plugins.require(plugin)
     assert plugin.builder is not None
     read = {path: value_at(workload, path) for path in plugin.reads}
     model = resolve_path(workload.model.path, scratch, source=workload.model.source)
+    _require_whole(model)
+    library = library_distribution(plugin)
     return Recipe(
         backend=plugin.name,
-        library_version=distribution_version(plugin.distribution) if plugin.distribution else "none",
+        library_version="none" if library is None else f"{library} {distribution_version(library)}",
         builder=plugin.builder,
         builder_version=plugins.load(plugin.builder).version,
-        device=f"{platform.machine()} {cpu_model()}",
+        device=cpu_device(),
         model_path=str(model),
         model_sha256=sha256_of(model),
         values={path: unstructure(value) for path, (value, _) in read.items()},
@@ -48,7 +57,9 @@ def make_recipe(workload: Workload, scratch: Path | None) -> Recipe:
 def expanded_key(recipe: Recipe) -> dict[str, Any]:
     """Everything that the key is the digest of, readable.
 
-    A value that equals its field's default is left out, so that a field added later does not change old keys.
+    A value that equals its field's default is left out, so that a field added later does not change old keys. The
+    price: whoever changes a default must raise ``version`` of every builder that reads the field, since old engines
+    would pass for new ones.
     """
     return {
         "key_schema": KEY_SCHEMA,
@@ -75,6 +86,17 @@ def value_at(workload: Workload, path: str) -> tuple[Any, bool]:
         default = attrs.fields_dict(type(node))[name].default
         node = getattr(node, name)
     return node, default is not attrs.NOTHING and bool(node == default)
+
+
+def _require_whole(model: Path) -> None:
+    if model.suffix != ".onnx" or model.stat().st_size == 0:
+        return
+    with model.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        if content.find(_EXTERNAL) != -1:
+            raise NotReady(
+                f"{model} keeps tensors in other files (ONNX external data), which an engine's key would not see. "
+                "Save it as one file: onnx.save(onnx.load(path), path)."
+            )
 
 
 def sha256_of(path: Path) -> str:
