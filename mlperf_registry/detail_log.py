@@ -20,11 +20,8 @@ DETAIL_LOG = "mlperf_log_detail.txt"
 """The file's name in LoadGen's log folder."""
 
 _MARK = ":::MLLOG "
-_SEEDS = ("qsl", "sample_index", "schedule")
 
 _LATENCY = re.compile(r"result_(?P<percentile>\d+\.\d+)_percentile_latency_ns")
-_FIRST_TOKEN = re.compile(r"result_first_token_(?P<percentile>\d+\.\d+)_percentile_latency_ns")
-_PER_TOKEN = re.compile(r"result_time_per_output_token_(?P<percentile>\d+\.\d+)_percentile_ns")
 
 _UNITS = {
     "result_tokens_per_second": "tokens/s",
@@ -45,6 +42,8 @@ _SERVER_FIGURES = (
     "result_completed_samples_per_sec",
     "result_scheduled_samples_per_sec",
     "result_mean_latency_ns",
+    "result_first_token_99.00_percentile_latency_ns",
+    "result_time_per_output_token_99.00_percentile_ns",
 )
 _FIGURES = {
     "Offline": ("result_tokens_per_second", "result_samples_per_second"),
@@ -69,44 +68,19 @@ class DetailLog:
     """Key to its last value; LoadGen's own names."""
     errors: tuple[str, ...]
     """LoadGen's error lines, and what is wrong with the file itself."""
-    warnings: tuple[str, ...]
-    """LoadGen's warning lines."""
     invalid_reasons: tuple[str, ...]
     """LoadGen's advice on an INVALID run."""
 
     @property
-    def scenario(self) -> str | None:
-        """LoadGen's scenario, where the log has come that far."""
-        return self._text("effective_scenario")
-
-    @property
     def validity(self) -> str | None:
         """VALID or INVALID; None where LoadGen gave no verdict: an accuracy run, or one that did not end."""
-        return self._text("result_validity")
-
-    @property
-    def early_stopping(self) -> tuple[str, ...]:
-        """What early stopping says of the run, where it says anything."""
-        keys = ("early_stopping_result", "early_stopping_ttft_result", "early_stopping_tpot_result")
-        return tuple(" ".join(text.split()) for text in map(self._text, keys) if text)
-
-    @property
-    def seeds(self) -> dict[str, int]:
-        """Seeds in effect: qsl, sample_index, schedule; without those that the log lacks."""
-        found = {name: self.values.get(f"effective_{name}_rng_seed") for name in _SEEDS}
-        return {name: value for name, value in found.items() if isinstance(value, int)}
+        value = self.values.get("result_validity")
+        return value if isinstance(value, str) else None
 
     def latency_percentiles(self) -> dict[str, float]:
         """Percentile, as LoadGen spells it ("99.00"), to the latency of a query in ns."""
-        return self._percentiles(_LATENCY)
-
-    def first_token_percentiles(self) -> dict[str, float]:
-        """Percentile to time to first token in ns; empty where no tokens were reported."""
-        return self._percentiles(_FIRST_TOKEN)
-
-    def per_token_percentiles(self) -> dict[str, float]:
-        """Percentile to time per output token in ns; empty where no tokens were reported."""
-        return self._percentiles(_PER_TOKEN)
+        matches = ((_LATENCY.fullmatch(key), value) for key, value in self.values.items())
+        return {match["percentile"]: value for match, value in matches if match is not None}
 
     def metrics(self, scenario: str, headline: str | None = None) -> tuple[Metric, ...]:
         """The scenario's figures, the one that a round compares first; empty for an accuracy run.
@@ -123,14 +97,6 @@ class DetailLog:
             if isinstance(value, (int, float)) and not isinstance(value, bool)
         )
 
-    def _text(self, key: str) -> str | None:
-        value = self.values.get(key)
-        return value if isinstance(value, str) else None
-
-    def _percentiles(self, form: re.Pattern[str]) -> dict[str, float]:
-        matches = ((form.fullmatch(key), value) for key, value in self.values.items())
-        return {match["percentile"]: value for match, value in matches if match is not None}
-
 
 def read_detail_log(path: Path) -> DetailLog:
     """The value of a detail log; one that cannot be read is a log with that error."""
@@ -144,7 +110,7 @@ def read_detail_log(path: Path) -> DetailLog:
 def parse_detail_log(text: str) -> DetailLog:
     """The value of a detail log's text. Never raises: a line that is no record is an error of the log."""
     values: dict[str, Any] = {}
-    errors, warnings, reasons = [], [], []
+    errors, reasons = [], []
     for number, line in _lines(text):
         record = _record(line)
         if record is None:
@@ -155,18 +121,16 @@ def parse_detail_log(text: str) -> DetailLog:
         key, value, metadata = record
         if metadata.get("is_error"):
             errors.append(f"{key}: {value}")
-        if metadata.get("is_warning"):
-            warnings.append(f"{key}: {value}")
         if key == "result_invalid_reason":
             reasons.append(str(value).strip())
         values[key] = value
     if values.get("effective_test_mode") != "AccuracyOnly" and "result_validity" not in values:
         errors.append(f"{DETAIL_LOG} ends before LoadGen's verdict: the run did not end")
-    return DetailLog(MappingProxyType(values), tuple(errors), tuple(warnings), tuple(reasons))
+    return DetailLog(MappingProxyType(values), tuple(errors), tuple(reasons))
 
 
 def _damaged(error: str) -> DetailLog:
-    return DetailLog(MappingProxyType({}), (error,), (), ())
+    return DetailLog(MappingProxyType({}), (error,), ())
 
 
 def _lines(text: str) -> Iterable[tuple[int, str]]:
