@@ -14,11 +14,11 @@ from mlperf_registry.execute.child import run_probe, run_test
 from mlperf_registry.execute.engine_cache import engine_folder, find_engine, get_engine
 from mlperf_registry.execute.host import distribution_version
 from mlperf_registry.execute.progress import Progress
-from mlperf_registry.execute.rates import missing_rate, refuse_missing_rate, with_measured_rate
+from mlperf_registry.execute.rates import missing_rate, rate_problem, with_measured_rate, with_some_rate
 from mlperf_registry.execute.recipe import make_recipe
 from mlperf_registry.execute.result import TestEnd, make_result, read_test_end, score_accuracy, write_result
 from mlperf_registry.execute.run_folder import RunFolder, create_run_folder, require_room
-from mlperf_registry.roots import SCRATCH_VARIABLE
+from mlperf_registry.roots import SCRATCH_VARIABLE, resolve_path
 from mlperf_registry.rules.plan import make_plan
 from mlperf_registry.rules.user_conf import user_conf
 from mlperf_registry.rules.wheel import wheel_breach
@@ -34,25 +34,50 @@ PERFORMANCE_DIR = "performance/run_1"
 ACCURACY_DIR = "accuracy"
 
 
-def plan_for(workload: Workload, progress: Progress) -> Plan:
+def plan_for(workload: Workload, progress: Progress, *, runs: bool = True) -> Plan:
     """The plan of a workload; breaches are named, and end the command where the mode is strict.
 
+    Args:
+        workload: what is planned.
+        progress: told of breaches that end nothing.
+        runs: whether LoadGen is to run, so that a submission must state its rate; an engine is built without one.
+
     Raises:
-        ConfigError: in submission, with every breach.
+        ConfigError: in submission, with every breach and a missing rate.
     """
     plan = make_plan(workload)
     breach = wheel_breach(workload.round, distribution_version("mlcommons-loadgen"))
     if breach is not None:
         plan = attrs.evolve(plan, breaches=(*plan.breaches, breach))
-    if workload.mode.strict and plan.breaches:
-        raise ConfigError(
+    if workload.mode.strict:
+        problems = [
             Problem(breach.path, f"{breach.message}. {breach.reason}", hint=f"rule {breach.rule}, {breach.citation}")
             for breach in plan.breaches
-        )
+        ]
+        unstated = rate_problem(plan) if runs else None
+        if problems or unstated is not None:
+            raise ConfigError(problems if unstated is None else [*problems, unstated])
     if plan.breaches:
         rules = ", ".join(breach.rule for breach in plan.breaches)
         progress.note(f"Not a submission: rules of {workload.round} that are not kept: {rules}. The report says how.")
     return plan
+
+
+def require_ready(workload: Workload) -> None:
+    """Check that engine library, model and data are here, before minutes go into an engine.
+
+    Raises:
+        NotReady: with everything that is missing.
+        ConfigError: when options of model or data contradict each other.
+    """
+    lacks = []
+    for requirement in (_find_library, _find_model, _open_data):
+        try:
+            requirement(workload)
+        except NotReady as error:
+            lacks.append(str(error))
+    if lacks:
+        raise NotReady("\n".join(lacks))
 
 
 def build(workload: Workload, build_dir: Path, progress: Progress) -> Engine:
@@ -91,12 +116,11 @@ def cached(workload: Workload, build_dir: Path) -> Engine:
 def execute(workload: Workload, plan: Plan, engine: Engine, build_dir: Path, progress: Progress) -> RunResult:
     """Run LoadGen for performance, accuracy or both, and write result.json.
 
+    What ``require_ready`` and ``plan_for`` check must hold.
+
     Raises:
         NotReady, RunFailed, ConfigError: when a run could not be made; no result is left then.
     """
-    if workload.mode.strict:
-        refuse_missing_rate(plan.performance)
-    _open_data(workload)
     folder = create_run_folder(build_dir, workload)
     try:
         plan = _measure(workload, plan, engine, folder, progress)
@@ -117,17 +141,25 @@ def execute(workload: Workload, plan: Plan, engine: Engine, build_dir: Path, pro
 def scratch() -> Path | None:
     """The scratch space that the environment names, if it does."""
     named = os.environ.get(SCRATCH_VARIABLE)
-    return Path(named) if named else None
+    # Absolute, since the child process and a later report may have another working directory.
+    return Path(named).resolve() if named else None
+
+
+def _find_library(workload: Workload) -> None:
+    plugins.require(plugins.backend(workload.backend.name))
+
+
+def _find_model(workload: Workload) -> None:
+    resolve_path(workload.model.path, scratch(), source=workload.model.source)
 
 
 def _open_data(workload: Workload) -> None:
-    # Before the folder is made and LoadGen started: missing data is said at once.
     plugin = plugins.benchmark(workload.benchmark.family)
     plugins.load(plugin.dataset)(workload.data, workload.benchmark.options, scratch())
 
 
 def _measure(workload: Workload, plan: Plan, engine: Engine, folder: RunFolder, progress: Progress) -> Plan:
-    field = missing_rate(plan.performance)
+    field = missing_rate(plan)
     if field is None:
         return plan
     progress.phase("probe", f"nothing sets loadgen.{field}: measuring the engine")
@@ -153,7 +185,9 @@ def _make_run(workload: Workload, plan: Plan, engine: Engine, folder: RunFolder)
     if mode in ("SubmissionRun", "PerformanceOnly"):
         tests["performance"] = LoadGenTest(mode="PerformanceOnly", settings=plan.performance, log_dir=PERFORMANCE_DIR)
     if mode in ("SubmissionRun", "AccuracyOnly"):
-        tests["accuracy"] = LoadGenTest(mode="AccuracyOnly", settings=plan.accuracy, log_dir=ACCURACY_DIR)
+        tests["accuracy"] = LoadGenTest(
+            mode="AccuracyOnly", settings=with_some_rate(plan.accuracy), log_dir=ACCURACY_DIR
+        )
     space = scratch()
     return Run(
         schema=RUN_SCHEMA,
@@ -181,7 +215,7 @@ def _run_one(run: Run, name: str, progress: Progress) -> TestEnd:
         minimum=test.settings.min_duration_ms / 1000 if test.mode == "PerformanceOnly" else 0.0,
         progress=progress,
     )
-    return read_test_end(folder / test.log_dir, done)
+    return read_test_end(folder, test, done)
 
 
 def _describe(workload: Workload, test: LoadGenTest) -> str:

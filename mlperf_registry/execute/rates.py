@@ -6,8 +6,8 @@ from typing import Any
 
 import attrs
 
-from mlperf_registry.schema.plan import LoadGenSettings
-from mlperf_registry.schema.problem import ConfigError, Problem
+from mlperf_registry.schema.plan import RATE_FIELD, LoadGenSettings, Plan
+from mlperf_registry.schema.problem import Problem
 
 SERVER_SHARE = 0.4
 """Share of the measured Offline rate that an untuned Server run aims at: meant to be met, not to be the best."""
@@ -18,43 +18,42 @@ SERVER_CAP = 20_000.0
 LATENCY_SHARE = 0.5
 """LoadGen makes its queries beforehand by the expected latency, and a run that uses them up is INVALID."""
 
-_FIELD = {
-    "Offline": "offline_expected_qps",
-    "Server": "server_target_qps",
-    "SingleStream": "single_stream_expected_latency_ns",
-    "MultiStream": "multi_stream_expected_latency_ns",
+_UNHEEDED = {
+    "offline_expected_qps": 1.0,
+    "single_stream_expected_latency_ns": 10_000_000,
+    "multi_stream_expected_latency_ns": 80_000_000,
 }
+"""What mlperf.conf says of these. LoadGen wants a value, and an accuracy run issues the whole set whatever it is."""
 
 
-def missing_rate(settings: LoadGenSettings) -> str | None:
-    """The field that must be measured first, None where the configuration gives it."""
-    field = _FIELD[settings.scenario]
-    return field if getattr(settings, field) is None else None
+def missing_rate(plan: Plan) -> str | None:
+    """The field that must be measured first; None where the configuration gives it, or no test of the plan needs it."""
+    field = RATE_FIELD[plan.performance.scenario]
+    mode = plan.workload.loadgen.test_mode
+    needed = []
+    if mode != "AccuracyOnly":
+        needed.append(plan.performance)
+    if mode != "PerformanceOnly" and plan.accuracy.scenario == "Server":  # the one that paces its accuracy run too
+        needed.append(plan.accuracy)
+    return field if any(getattr(settings, field) is None for settings in needed) else None
 
 
-def refuse_missing_rate(settings: LoadGenSettings) -> None:
-    """Check that a submission states its own rate.
-
-    Raises:
-        ConfigError: when it does not.
-    """
-    field = missing_rate(settings)
-    if field is not None:
-        raise ConfigError(
-            [
-                Problem(
-                    f"loadgen.{field}",
-                    "a submission states its own rate, and nothing sets it",
-                    hint="run once with mode=explore, which measures it, then set it",
-                )
-            ]
-        )
+def rate_problem(plan: Plan) -> Problem | None:
+    """What is wrong with a submission that does not state its own rate; None where it does, or needs none."""
+    field = missing_rate(plan)
+    if field is None:
+        return None
+    return Problem(
+        f"loadgen.{field}",
+        "a submission states its own rate, and nothing sets it",
+        hint="run once with mode=explore, which measures it, then set it",
+    )
 
 
 def with_measured_rate(settings: LoadGenSettings, probe: dict[str, Any]) -> LoadGenSettings:
-    """``settings`` with the missing rate filled in from a ``probe`` event."""
-    field = missing_rate(settings)
-    if field is None:
+    """``settings`` with a rate of None filled in from a ``probe`` event."""
+    field = RATE_FIELD[settings.scenario]
+    if getattr(settings, field) is not None:
         return settings
     measured: dict[str, Any] = {
         "offline_expected_qps": round(OFFLINE_MARGIN * probe["samples_per_second"], 3),
@@ -63,4 +62,13 @@ def with_measured_rate(settings: LoadGenSettings, probe: dict[str, Any]) -> Load
         "multi_stream_expected_latency_ns": int(LATENCY_SHARE * probe["multi_stream_latency_ns"]),
     }
     filled: dict[str, Any] = {field: measured[field]}
+    return attrs.evolve(settings, **filled)
+
+
+def with_some_rate(settings: LoadGenSettings) -> LoadGenSettings:
+    """``settings`` of an accuracy run with a rate of None filled in where LoadGen does not heed it."""
+    field = RATE_FIELD[settings.scenario]
+    if getattr(settings, field) is not None or field not in _UNHEEDED:
+        return settings
+    filled: dict[str, Any] = {field: _UNHEEDED[field]}
     return attrs.evolve(settings, **filled)

@@ -11,13 +11,14 @@ import attrs
 from mlperf_registry import plugins
 from mlperf_registry.atomic import write_json, write_text
 from mlperf_registry.detail_log import DETAIL_LOG, DetailLog, read_detail_log
-from mlperf_registry.execute.host import host_facts, versions
+from mlperf_registry.execute.departures import departures
+from mlperf_registry.execute.host import host_facts, library_distribution, versions
 from mlperf_registry.execute.run_folder import RunFolder
 from mlperf_registry.rules.plan import headline_metric
 from mlperf_registry.schema.plan import AccuracyBound, Plan
 from mlperf_registry.schema.problem import RunFailed
 from mlperf_registry.schema.result import RESULT_SCHEMA, Accuracy, EngineUsed, RunResult
-from mlperf_registry.schema.run import Run
+from mlperf_registry.schema.run import LoadGenTest, Run
 from mlperf_registry.structure import structure, unstructure
 
 RESULT_FILE = "result.json"
@@ -29,19 +30,30 @@ class TestEnd:
 
     log: DetailLog
     failures: tuple[str, ...]
-    """What the SUT saw go wrong, sample failures included."""
+    """What the SUT saw go wrong, sample failures included, and settings that LoadGen did not run with."""
+
+    @property
+    def trouble(self) -> tuple[str, ...]:
+        """Everything that went wrong, apart from LoadGen's verdict."""
+        return (*self.failures, *self.log.errors)
 
 
-def read_test_end(folder: Path, done: dict[str, Any]) -> TestEnd:
+def read_test_end(folder: Path, test: LoadGenTest, done: dict[str, Any]) -> TestEnd:
     """Read LoadGen's logs of a test whose child ended well.
+
+    Args:
+        folder: the run's folder.
+        test: what was asked for.
+        done: the child's last event.
 
     Raises:
         RunFailed: when the log is not whole.
     """
-    path = folder / DETAIL_LOG
+    path = folder / test.log_dir / DETAIL_LOG
     if not path.is_file():
         raise RunFailed(f"LoadGen left no {path}: the disk may be full.")
-    return TestEnd(read_detail_log(path), tuple(str(failure) for failure in done.get("failures", ())))
+    log = read_detail_log(path)
+    return TestEnd(log, (*(str(failure) for failure in done.get("failures", ())), *departures(log, test)))
 
 
 def score_accuracy(run: Run, plan: Plan) -> Accuracy:
@@ -77,6 +89,8 @@ def make_result(
     workload = run.workload
     scenario = workload.scenario.name
     valid, reasons = _validity(performance, accuracy_run)
+    if accuracy is not None and accuracy_run is not None and accuracy_run.trouble:
+        accuracy = attrs.evolve(accuracy, passed=False)
     full = not workload.benchmark.mini and workload.model.weights == "trained"
     accurate = accuracy is not None and accuracy.passed
     settings = plan.performance
@@ -113,7 +127,7 @@ def make_result(
         latency=performance.log.latency_percentiles() if performance else None,
         accuracy=accuracy,
         engine=EngineUsed(key=run.engine.key, path=run.engine.path, reused=run.engine.reused),
-        versions=versions(*filter(None, [plugin.distribution])),
+        versions=versions(*filter(None, [library_distribution(plugin)])),
         host=host_facts(),
         log_dir=run.folder,
         report=str(Path(run.folder) / "report.html"),
@@ -146,15 +160,18 @@ def read_result(folder: Path) -> RunResult:
 
 
 def _validity(performance: TestEnd | None, accuracy_run: TestEnd | None) -> tuple[bool | None, tuple[str, ...]]:
-    reasons: list[str] = []
-    for name, end in (("performance", performance), ("accuracy", accuracy_run)):
-        if end is not None:
-            reasons += [f"{name} run: {reason}" for reason in (*end.failures, *end.log.errors)]
+    """LoadGen's word on the performance run, and what went wrong in either run.
+
+    Trouble in the accuracy run says nothing of the speed measured before it, so it leaves ``valid`` alone.
+    """
+    inaccurate = () if accuracy_run is None else tuple(f"accuracy run: {reason}" for reason in accuracy_run.trouble)
     if performance is None:
-        return None, tuple(reasons)
-    if performance.log.validity != "VALID":
-        reasons += performance.log.invalid_reasons or (f"LoadGen says {performance.log.validity or 'nothing'}",)
-    return performance.log.validity == "VALID" and not reasons, tuple(dict.fromkeys(reasons))
+        return None, inaccurate
+    reasons = [f"performance run: {reason}" for reason in performance.trouble]
+    verdict = performance.log.validity
+    if verdict != "VALID":
+        reasons += performance.log.invalid_reasons or (f"LoadGen says {verdict or 'nothing'}",)
+    return not reasons, tuple(dict.fromkeys((*reasons, *inaccurate)))
 
 
 def _holds(bound: AccuracyBound, values: dict[str, float]) -> bool:

@@ -1,47 +1,70 @@
-"""Rates: measured only where the configuration leaves them out, and never in a submission."""
+"""Rates: measured only where the configuration leaves them out and a test needs them, and never in a submission."""
 
 from __future__ import annotations
 
+import attrs
 import pytest
 
-from mlperf_registry.execute.rates import missing_rate, refuse_missing_rate, with_measured_rate
-from mlperf_registry.schema.plan import LoadGenSettings
+from mlperf_registry.execute.job import plan_for
+from mlperf_registry.execute.progress import Silent
+from mlperf_registry.execute.rates import missing_rate, rate_problem, with_measured_rate, with_some_rate
+from mlperf_registry.rules.plan import make_plan
+from mlperf_registry.schema.plan import RATE_FIELD
 from mlperf_registry.schema.problem import ConfigError
 
 PROBE = {"samples_per_second": 1000.0, "latency_ns": 2_000_000, "multi_stream_latency_ns": 9_000_000}
 
 
-def settings(scenario, **values):
-    return LoadGenSettings(
-        scenario=scenario,
-        min_duration_ms=1,
-        min_query_count=1,
-        qsl_rng_seed=1,
-        sample_index_rng_seed=1,
-        schedule_rng_seed=1,
-        performance_sample_count_override=1,
-        **values,
-    )
+@pytest.fixture
+def plan(make_workload):
+    return lambda *overrides: make_plan(make_workload(*overrides))
 
 
-@pytest.mark.parametrize(
-    ("scenario", "field"),
-    [
-        ("Offline", "offline_expected_qps"),
-        ("Server", "server_target_qps"),
-        ("SingleStream", "single_stream_expected_latency_ns"),
-        ("MultiStream", "multi_stream_expected_latency_ns"),
-    ],
-)
-def test_each_scenario_lacks_one_value_and_the_probe_fills_it(scenario, field):
-    bare = settings(scenario)
+@pytest.mark.parametrize("scenario", RATE_FIELD)
+def test_each_scenario_lacks_one_value_and_the_probe_fills_it(plan, scenario):
+    bare = plan(f"scenario={scenario}")
+    field = RATE_FIELD[scenario]
     assert missing_rate(bare) == field
-    assert missing_rate(with_measured_rate(bare, PROBE)) is None
-    with pytest.raises(ConfigError, match=f"loadgen.{field}"):
-        refuse_missing_rate(bare)
+    assert rate_problem(bare).path == f"loadgen.{field}"
+    measured = attrs.evolve(
+        bare,
+        performance=with_measured_rate(bare.performance, PROBE),
+        accuracy=with_measured_rate(bare.accuracy, PROBE),
+    )
+    assert missing_rate(measured) is None
 
 
-def test_a_given_rate_is_left_alone():
-    given = settings("Server", server_target_qps=7.0)
-    assert with_measured_rate(given, PROBE) == given
-    refuse_missing_rate(given)
+def test_a_given_rate_is_left_alone(plan):
+    given = plan("scenario=server", "loadgen.server_target_qps=7.0")
+    assert with_measured_rate(given.performance, PROBE) == with_some_rate(given.performance) == given.performance
+    assert missing_rate(given) is rate_problem(given) is None
+
+
+@pytest.mark.parametrize("scenario", ["offline", "singlestream", "multistream"])
+def test_an_accuracy_run_needs_no_rate_that_loadgen_would_not_heed(plan, scenario):
+    alone = plan(f"scenario={scenario}", "loadgen.test_mode=AccuracyOnly")
+    assert missing_rate(alone) is None
+    settings = with_some_rate(alone.accuracy)
+    assert getattr(settings, RATE_FIELD[settings.scenario]) is not None
+
+
+def test_a_server_accuracy_run_is_paced_and_needs_its_rate(plan):
+    words = ("scenario=server", "loadgen.test_mode=AccuracyOnly")
+    assert missing_rate(plan(*words)) == "server_target_qps"
+    assert missing_rate(plan(*words, "loadgen.accuracy_server_target_qps=50")) is None
+    assert with_some_rate(plan(*words).accuracy).server_target_qps is None
+
+
+def test_a_submission_hears_of_its_missing_rate_together_with_all_else(make_workload):
+    workload = make_workload("mode=submission", "loadgen.min_duration=5s")
+    with pytest.raises(ConfigError) as refused:
+        plan_for(workload, Silent())
+    paths = {problem.path for problem in refused.value.problems}
+    assert paths >= {"category", "loadgen.min_duration", "loadgen.offline_expected_qps"}
+
+
+def test_an_engine_for_a_submission_is_planned_without_a_rate(make_workload):
+    workload = make_workload("mode=submission", "category=edge")
+    with pytest.raises(ConfigError, match="offline_expected_qps"):
+        plan_for(workload, Silent())
+    assert plan_for(workload, Silent(), runs=False).breaches == ()

@@ -1,0 +1,71 @@
+"""Recipes: everything that an engine depends on is known, or the build is refused."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+import attrs
+import pytest
+
+from mlperf_registry import plugins
+from mlperf_registry.execute import host
+from mlperf_registry.execute.job import scratch
+from mlperf_registry.execute.recipe import make_recipe
+from mlperf_registry.schema.plugin import BackendPlugin
+from mlperf_registry.schema.problem import NotReady
+
+
+def backend(**changes):
+    values = {"name": "mine", "builder": None, "runner": None, "reads": (), **changes}
+    return BackendPlugin(**values)
+
+
+def test_the_library_is_named_with_its_version(make_workload):
+    assert make_recipe(make_workload(), None).library_version == f"onnxruntime {version('onnxruntime')}"
+
+
+def test_a_library_under_another_name_is_found_by_its_module():
+    plugin = backend(imports=("mlperf_loadgen",), distribution="mlperf-loadgen-from-nowhere")
+    found = host.library_distribution(plugin)
+    assert found is not None and found.replace("_", "-") == "mlcommons-loadgen"
+
+
+def test_a_library_that_does_not_say_its_version_is_refused():
+    with pytest.raises(NotReady, match="says the version"):
+        host.library_distribution(backend(imports=("no_such_module",), distribution="no-such-distribution"))
+    assert host.library_distribution(backend()) is None
+
+
+@pytest.mark.parametrize("key", ["flags", "Features"])
+def test_the_same_model_with_other_instruction_sets_is_another_device(monkeypatch, key):
+    def device(flags):
+        monkeypatch.setattr(host, "_cpuinfo", {"model name": "Some CPU", key: flags}.get)
+        return host.cpu_device()
+
+    assert "Some CPU" in device("avx2 fma")
+    assert device("fma avx2") == device("avx2 fma") != device("avx2 fma avx512f")
+
+
+def test_a_model_in_several_files_is_refused(make_workload, tmp_path):
+    onnx = pytest.importorskip("onnx")
+    workload = make_workload()
+    whole = onnx.load(make_recipe(workload, None).model_path)
+    path = tmp_path / "model.onnx"
+    onnx.save(whole, path, save_as_external_data=True, location="weights.bin", size_threshold=0)
+    moved = attrs.evolve(workload, model=attrs.evolve(workload.model, path=str(path)))
+    with pytest.raises(NotReady, match="external data"):
+        make_recipe(moved, None)
+    onnx.save(onnx.load(path), path)
+    assert make_recipe(moved, None).model_path == str(path)
+
+
+def test_an_unusable_backend_is_said_first(make_workload, monkeypatch):
+    monkeypatch.setattr(plugins, "backend", lambda name: BackendPlugin.faulty(name, "It is broken."))
+    with pytest.raises(NotReady, match="broken"):
+        make_recipe(make_workload(), None)
+
+
+def test_the_scratch_space_does_not_depend_on_the_working_directory(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLPERF_SCRATCH_PATH", "scratch")
+    assert scratch() == tmp_path.resolve() / "scratch"

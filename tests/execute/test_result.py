@@ -1,0 +1,150 @@
+"""Results: what counts against a run's validity, what against its accuracy, and what LoadGen did not run with."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from pathlib import Path
+
+import attrs
+import pytest
+
+from mlperf_registry.detail_log import DETAIL_LOG, DetailLog, parse_detail_log, read_detail_log
+from mlperf_registry.execute import result as results
+from mlperf_registry.execute.departures import departures
+from mlperf_registry.execute.result import make_result, read_test_end
+from mlperf_registry.execute.run_folder import RunFolder
+from mlperf_registry.rules.plan import make_plan
+from mlperf_registry.schema.engine import Engine
+from mlperf_registry.schema.plan import LoadGenSettings
+from mlperf_registry.schema.problem import RunFailed
+from mlperf_registry.schema.result import Accuracy
+from mlperf_registry.schema.run import LoadGenTest, Run
+
+LOGS = Path(__file__).parents[1] / "data" / "logs"
+ACCURACY = Accuracy(metric="acc", value=92.0, target=91.0, passed=True, samples=10_000)
+
+
+def log(name: str) -> DetailLog:
+    return read_detail_log(LOGS / name / DETAIL_LOG)
+
+
+end = results.TestEnd
+
+
+def loadgen_test(scenario="Server", mode="PerformanceOnly", **changes):
+    """What the logs under tests/data were made with."""
+    values = {
+        "scenario": scenario,
+        "min_duration_ms": 300,
+        "min_query_count": 1 if scenario == "Offline" else 700,
+        "qsl_rng_seed": 2085463073848966840,
+        "sample_index_rng_seed": 2747215439041700203,
+        "schedule_rng_seed": 16159082839903944936,
+        "performance_sample_count_override": 16,
+        **changes,
+    }
+    return LoadGenTest(mode=mode, settings=LoadGenSettings(**values), log_dir="performance/run_1")
+
+
+@pytest.fixture
+def result_of(make_workload, tmp_path):
+    """The result of a run with these ends."""
+
+    def make(performance, accuracy_run, accuracy=ACCURACY):
+        plan = make_plan(make_workload())
+        run = Run(
+            schema=1,
+            run_id="1a2b",
+            workload=plan.workload,
+            config_digest="0" * 64,
+            engine=Engine(key="abc", path="engines/abc", file="engine", sha256="0" * 64, reused=True, why=""),
+            tests={},
+            folder=str(tmp_path),
+        )
+        folder = RunFolder("1a2b", datetime.now(timezone.utc), tmp_path)
+        return make_result(run, plan, folder, performance, accuracy_run, accuracy)
+
+    return make
+
+
+def test_a_run_without_trouble_is_good(result_of):
+    result = result_of(end(log("server"), ()), end(log("offline_accuracy"), ()))
+    assert (result.valid, result.reasons, result.accuracy.passed, result.good) == (True, (), True, True)
+
+
+def test_trouble_in_the_accuracy_run_leaves_valid_alone(result_of):
+    result = result_of(end(log("server"), ()), end(log("offline_accuracy"), ("3 samples failed",)))
+    assert result.valid is True
+    assert result.reasons == ("accuracy run: 3 samples failed",)
+    assert result.accuracy.passed is False
+    assert not result.good and not result.submittable
+
+
+def test_trouble_in_the_performance_run_makes_it_invalid(result_of):
+    result = result_of(end(log("server"), ("3 samples failed",)), end(log("offline_accuracy"), ()))
+    assert result.valid is False
+    assert result.accuracy.passed is True
+    assert not result.good
+
+
+def test_loadgens_verdict_comes_with_its_reasons(result_of):
+    result = result_of(end(log("server_invalid"), ()), None, None)
+    assert result.valid is False
+    assert result.reasons == ("Reduce target QPS to improve latency.",)
+
+
+def test_an_accuracy_run_alone_has_no_validity_and_can_still_fail(result_of):
+    result = result_of(None, end(log("offline_accuracy"), ("3 samples failed",)))
+    assert result.valid is None
+    assert not result.good
+
+
+@pytest.mark.parametrize("name", ["offline", "offline_tokens", "server", "server_tokens", "multistream"])
+def test_what_was_asked_for_was_in_effect(name):
+    read = log(name)
+    assert departures(read, loadgen_test(read.values["effective_scenario"])) == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "key"),
+    [
+        ({"scenario": "SingleStream"}, "effective_scenario"),
+        ({"mode": "AccuracyOnly"}, "effective_test_mode"),
+        ({"qsl_rng_seed": 1}, "effective_qsl_rng_seed"),
+        ({"sample_index_rng_seed": 1}, "effective_sample_index_rng_seed"),
+        ({"schedule_rng_seed": 1}, "effective_schedule_rng_seed"),
+        ({"min_duration_ms": 600_000}, "effective_min_duration_ms"),
+        ({"min_query_count": 701}, "effective_min_query_count"),
+        ({"performance_sample_count_override": 1024}, "effective_performance_sample_count"),
+    ],
+)
+def test_a_setting_that_did_not_reach_loadgen_is_a_reason(changes, key):
+    (sentence,) = departures(log("server"), loadgen_test(**changes))
+    assert key in sentence
+
+
+def test_an_offline_query_that_is_too_small_is_a_reason():
+    (sentence,) = departures(log("offline"), loadgen_test("Offline", min_query_count=24_576))
+    assert "effective_min_sample_count = 990" in sentence
+
+
+def test_lengths_do_not_matter_in_an_accuracy_run():
+    test = loadgen_test("Offline", "AccuracyOnly", min_duration_ms=600_000, min_query_count=24_576)
+    assert departures(log("offline_accuracy"), test) == ()
+
+
+def test_a_setting_that_the_log_does_not_state_is_a_reason():
+    sentences = departures(parse_detail_log(""), loadgen_test())
+    assert any("effective_scenario = unknown" in sentence for sentence in sentences)
+
+
+def test_a_tests_end_holds_failures_departures_and_errors(tmp_path):
+    test = loadgen_test(schedule_rng_seed=1)
+    (tmp_path / test.log_dir).mkdir(parents=True)
+    with pytest.raises(RunFailed, match="disk may be full"):
+        read_test_end(tmp_path, test, {})
+    (tmp_path / test.log_dir / DETAIL_LOG).write_text((LOGS / "server" / DETAIL_LOG).read_text())
+    read = read_test_end(tmp_path, test, {"failures": ["one"]})
+    assert read.trouble[0] == "one" and "schedule_rng_seed" in read.trouble[1]
+    damaged = attrs.evolve(read.log, errors=("cut off",))
+    assert attrs.evolve(read, log=damaged).trouble[2] == "cut off"
