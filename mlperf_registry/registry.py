@@ -187,6 +187,11 @@ class Registry:
         """
         return structure(Workload, composed.tree, origin=composed.origin)
 
+    @property
+    def identities(self) -> Identities:
+        """Who every benchmark, system and backend is, without composing."""
+        return self._identities
+
     def is_tuned(self, composed: Composed) -> bool:
         """Whether tuned values are part of it."""
         option = composed.choices.get("tuned")

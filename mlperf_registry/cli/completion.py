@@ -6,7 +6,7 @@ Answered from file names and the schema, without Hydra, since every press of the
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal, get_args, get_origin
+from typing import get_args
 
 from mlperf_registry.cli.request import Request
 from mlperf_registry.cli.verbs import LISTED, VERBS
@@ -106,7 +106,7 @@ def _library_groups() -> tuple[str, ...]:
 
 
 def _values(key: str) -> Iterable[str]:
-    from mlperf_registry.cli.session import open_registry
+    from mlperf_registry.cli.session import allowed_texts, open_registry
     from mlperf_registry.compose.fields import workload_fields
 
     library = open_registry(()).library
@@ -117,11 +117,6 @@ def _values(key: str) -> Iterable[str]:
 
         return round_names()
     field = workload_fields().get(key)
-    if field is None:
-        return ()
-    for hint in (field.type, *get_args(field.type)):
-        if get_origin(hint) is Literal:
-            return map(str, get_args(hint))
-        if hint is bool:
-            return ("true", "false")
-    return ()
+    if field is not None and bool in (field.type, *get_args(field.type)):
+        return ("true", "false")
+    return allowed_texts(key)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from mlperf_registry.cli.answer import print_json
 from mlperf_registry.cli.request import Request
-from mlperf_registry.cli.session import tell_choices
+from mlperf_registry.cli.session import tell_choices, without_auto
 from mlperf_registry.cli.table import table
 from mlperf_registry.cli.terminal import say
 from mlperf_registry.execute.engine_cache import engine_folder, find_engine
-from mlperf_registry.execute.job import plan_for, scratch
+from mlperf_registry.execute.job import plan_for, require_ready, scratch
 from mlperf_registry.execute.progress import Silent
 from mlperf_registry.execute.recipe import make_recipe
 from mlperf_registry.schema.engine import Engine
@@ -24,8 +24,14 @@ if TYPE_CHECKING:
     from mlperf_registry.registry import Registry
 
 
-def dry_run(registry: Registry, points: Sequence[Sequence[str]], request: Request) -> int:
+def dry_run(registry: Registry, points: Sequence[Sequence[str]], request: Request, *, runs: bool = True) -> int:
     """Print the table of ``points`` (overrides of each) and return 0.
+
+    Args:
+        registry: what is composed from.
+        points: overrides of each point.
+        request: the command line.
+        runs: whether LoadGen would run: then data must be there, and a submission must state its rate.
 
     Raises:
         ConfigError: with the problems of every point.
@@ -34,7 +40,7 @@ def dry_run(registry: Registry, points: Sequence[Sequence[str]], request: Reques
     problems: dict[Problem, None] = {}
     for overrides in points:
         try:
-            rows.append(_row(registry, overrides, request.build_dir, alone=len(points) == 1))
+            rows.append(_row(registry, overrides, request.build_dir, alone=len(points) == 1, runs=runs))
         except ConfigError as error:
             problems.update(dict.fromkeys(error.problems))
     if problems:
@@ -57,12 +63,12 @@ def dry_run(registry: Registry, points: Sequence[Sequence[str]], request: Reques
     return 0
 
 
-def _row(registry: Registry, overrides: Sequence[str], build_dir: Path, *, alone: bool) -> dict[str, Any]:
-    composed = registry.compose(overrides, quick=True)
+def _row(registry: Registry, overrides: Sequence[str], build_dir: Path, *, alone: bool, runs: bool) -> dict[str, Any]:
+    composed = registry.compose(without_auto(overrides, Silent().note), quick=True)
     if alone:
         tell_choices(registry, composed, say)
     workload = registry.structure(composed)
-    plan = plan_for(workload, Silent())
+    plan = plan_for(workload, Silent(), runs=runs)
     return {
         "overrides": list(overrides),
         "cell": str(workload.cell),
@@ -71,15 +77,17 @@ def _row(registry: Registry, overrides: Sequence[str], build_dir: Path, *, alone
         "round": workload.round,
         "tuned_round": workload.tuned_round,
         "rule_breaches": unstructure(plan.breaches),
-        "engine": _engine(workload, build_dir),
+        "engine": _engine(workload, build_dir, runs=runs),
     }
 
 
-def _engine(workload: Workload, build_dir: Path) -> dict[str, Any]:
+def _engine(workload: Workload, build_dir: Path, *, runs: bool) -> dict[str, Any]:
     try:
+        if runs:
+            require_ready(workload)
         recipe = make_recipe(workload, scratch())
     except NotReady as error:
-        return {"key": None, "cached": False, "ready": False, "why": f"not ready: {error}"}
+        return {"key": None, "cached": False, "ready": False, "why": f"not ready: {' '.join(str(error).splitlines())}"}
     found = find_engine(engine_folder(build_dir, workload.system.id, workload.benchmark.id), recipe)
     if isinstance(found, Engine):
         return {"key": found.key, "cached": True, "ready": True, "why": f"cached, {found.key}"}

@@ -6,7 +6,7 @@ from mlperf_registry.cli.jobs import Job
 from mlperf_registry.cli.request import Request
 from mlperf_registry.cli.run import run_with
 from mlperf_registry.cli.work import work
-from mlperf_registry.execute.job import cached
+from mlperf_registry.execute.job import cached, require_ready
 from mlperf_registry.schema.result import RunResult
 
 
@@ -19,6 +19,7 @@ def harness_point(job: Job) -> RunResult:
     """One job with its cached engine.
 
     Raises:
-        NotReady: when the cache has none.
+        NotReady: when the cache has none, or something else is missing.
     """
+    require_ready(job.workload)
     return run_with(job, cached(job.workload, job.build_dir))

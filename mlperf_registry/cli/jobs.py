@@ -6,7 +6,7 @@ import contextlib
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -40,8 +40,17 @@ class Job:
     progress: Progress
 
 
-def prepare(registry: Registry, overrides: Sequence[str], build_dir: Path, progress: Progress) -> Job:
+def prepare(
+    registry: Registry, overrides: Sequence[str], build_dir: Path, progress: Progress, *, runs: bool = True
+) -> Job:
     """Compose, structure and plan, telling what was chosen and which rules are not kept.
+
+    Args:
+        registry: what is composed from.
+        overrides: of one configuration.
+        build_dir: folder of engines and logs.
+        progress: whom it is told.
+        runs: whether LoadGen is to run, for which a submission must state its rate.
 
     Raises:
         ConfigError: with every problem, breaches in a strict mode included.
@@ -49,28 +58,14 @@ def prepare(registry: Registry, overrides: Sequence[str], build_dir: Path, progr
     composed = registry.compose(overrides)
     tell_choices(registry, composed, progress.note)
     workload = registry.structure(composed)
-    plan = plan_for(workload, progress)
+    plan = plan_for(workload, progress, runs=runs)
     return Job(registry, tuple(overrides), composed, workload, plan, build_dir, progress)
-
-
-def is_good(outcome: RunResult | Engine) -> bool:
-    """Whether the command may end with 0: nothing INVALID, nothing gone wrong, accuracy met where it was measured."""
-    if isinstance(outcome, Engine):
-        return True
-    accurate = outcome.accuracy is None or outcome.accuracy.passed
-    return outcome.valid is not False and accurate and not outcome.reasons
-
-
-def document_of(outcome: RunResult | Engine) -> dict[str, Any]:
-    """The outcome as JSON."""
-    document: dict[str, Any] = unstructure(outcome)
-    return document
 
 
 def show(outcome: RunResult | Engine, *, as_json: bool, accuracy_unit: str) -> None:
     """The end of a command: the JSON document, or a table for people and where the report lies, on stdout."""
     if as_json:
-        print_json(document_of(outcome))
+        print_json(unstructure(outcome))
     elif isinstance(outcome, Engine):
         print(f"The engine {outcome.key} lies in {outcome.path}")
     else:
@@ -78,7 +73,8 @@ def show(outcome: RunResult | Engine, *, as_json: bool, accuracy_unit: str) -> N
 
         # The report has a line of its own, which no table breaks in two.
         print_rich(run_summary(attrs.evolve(outcome, report=None), accuracy_unit=accuracy_unit))
-        print(f"The report lies at {outcome.report}")
+        if outcome.report is not None and Path(outcome.report).is_file():
+            print(f"The report lies at {outcome.report}")
 
 
 @contextlib.contextmanager

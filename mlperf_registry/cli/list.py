@@ -16,7 +16,6 @@ from mlperf_registry.cli.session import open_registry
 from mlperf_registry.cli.table import table
 from mlperf_registry.cli.verbs import LISTED
 from mlperf_registry.compose.fields import option_fields
-from mlperf_registry.compose.identities import Identities
 from mlperf_registry.compose.nearest import nearest
 from mlperf_registry.rules.plan import forbidden
 from mlperf_registry.rules.round import load_round, round_names, rounds_of
@@ -49,6 +48,11 @@ class _Listing:
 def list_(request: Request) -> int:
     """Answer ``mlperf list WHAT [key=pattern ...]``."""
     what = request.words[0] if request.words else ""
+    if what == "published":
+        hint = "mlperf list cells state=tuned"
+        raise ConfigError(
+            [Problem(what, "not in this version, which lists cells with published values only", hint=hint)]
+        )
     if what not in _LISTINGS:
         raise ConfigError([Problem(what or "list", "name what to list", hint=nearest(what, LISTED))])
     listing = _LISTINGS[what]
@@ -110,15 +114,13 @@ def cell_patterns(registry: Registry, filters: dict[str, str]) -> dict[str, str]
 
 
 def _systems(registry: Registry, filters: dict[str, str]) -> Iterator[Row]:
-    identities = Identities(registry.library)
     for option in registry.library.options("system"):
-        yield unstructure(identities.system(option))
+        yield unstructure(registry.identities.system(option))
 
 
 def _benchmarks(registry: Registry, filters: dict[str, str]) -> Iterator[Row]:
-    identities = Identities(registry.library)
     for option in registry.library.options("benchmark"):
-        one = identities.benchmark(option)
+        one = registry.identities.benchmark(option)
         yield {
             "id": one.id,
             "description": one.description,
@@ -134,8 +136,7 @@ def _benchmarks(registry: Registry, filters: dict[str, str]) -> Iterator[Row]:
 
 
 def _scenarios(registry: Registry, filters: dict[str, str]) -> Iterator[Row]:
-    identities = Identities(registry.library)
-    benchmarks = [identities.benchmark(option) for option in registry.library.options("benchmark")]
+    benchmarks = [registry.identities.benchmark(option) for option in registry.library.options("benchmark")]
     for option in registry.library.options("scenario"):
         having = [benchmark.id for benchmark in benchmarks if option in benchmark.scenarios]
         yield {"option": option, "name": shown_option("scenario", option), "benchmarks": having}
@@ -185,9 +186,8 @@ def _rules(registry: Registry, filters: dict[str, str]) -> Iterator[Row]:
 
 
 def _backends(registry: Registry, filters: dict[str, str]) -> Iterator[Row]:
-    identities = Identities(registry.library)
     for option in registry.library.options("backend"):
-        backend = identities.backend(option)
+        backend = registry.identities.backend(option)
         lacks = None
         try:
             plugins.require(plugins.backend(backend.name))

@@ -13,7 +13,7 @@ from mlperf_registry.cli.request import Request
 from mlperf_registry.execute.result import RESULT_FILE, read_result
 from mlperf_registry.report.provenance import ProvenanceRow
 from mlperf_registry.report.run import write_run_report
-from mlperf_registry.schema.problem import ConfigError, MlperfError, Problem
+from mlperf_registry.schema.problem import ConfigError, MlperfError, NotReady, Problem
 from mlperf_registry.schema.result import RunResult
 from mlperf_registry.schema.run import Run
 from mlperf_registry.structure import structure
@@ -32,7 +32,13 @@ def report(request: Request) -> int:
         raise ConfigError(
             [Problem("report", "needs the folder of a run or a sweep", hint="mlperf report build/logs/...")]
         )
-    path = report_of(Path(request.words[0]))
+    given = Path(request.words[0])
+    try:
+        path = report_of(given)
+    except OSError as error:
+        raise NotReady(
+            f"The report of {given} cannot be written: {error.strerror}. Make room there, or the folder writable."
+        ) from error
     if request.json:
         print_json({"report": str(path)})
     else:

@@ -6,7 +6,7 @@ from mlperf_registry.cli.jobs import Job
 from mlperf_registry.cli.report import write_provenance, write_report
 from mlperf_registry.cli.request import Request
 from mlperf_registry.cli.work import work
-from mlperf_registry.execute.job import build, execute
+from mlperf_registry.execute.job import build, execute, require_ready
 from mlperf_registry.schema.engine import Engine
 from mlperf_registry.schema.result import RunResult
 
@@ -17,16 +17,22 @@ def run(request: Request) -> int:
 
 
 def run_point(job: Job) -> RunResult:
-    """One job from engine to report. Raises as ``build`` and ``execute`` do."""
+    """One job from engine to report. Raises as ``require_ready``, ``build`` and ``execute`` do."""
+    require_ready(job.workload)
     return run_with(job, build(job.workload, job.build_dir, job.progress))
 
 
 def run_with(job: Job, engine: Engine) -> RunResult:
-    """LoadGen and the report, with an engine that is there."""
+    """LoadGen and the report, with an engine that is there. A report that cannot be written takes no result away."""
     # Before the run: files may change while it lasts.
     provenance = job.registry.explain(None, job.overrides)
     result = execute(job.workload, job.plan, engine, job.build_dir, job.progress)
     job.progress.phase("report")
-    write_provenance(provenance, result)
-    write_report(result)
+    try:
+        write_provenance(provenance, result)
+        write_report(result)
+    except OSError as error:
+        job.progress.note(
+            f"The result is whole; its report could not be written ({error.strerror}): mlperf report {result.log_dir}"
+        )
     return result

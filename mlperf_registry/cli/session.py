@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args, get_origin
 
 from mlperf_registry.cli.request import Request
 from mlperf_registry.compose.nearest import nearest
@@ -36,13 +36,27 @@ def overrides_of(request: Request, tell: Callable[[str], None]) -> tuple[str, ..
     """
     problems = []
     for word in request.words:
+        key, _, value = word.partition("=")
         if word.startswith(("hydra.", "hydra/", "+hydra.", "+hydra/", "~hydra")):
             problems.append(Problem(word, "configures Hydra's sweeps, and this is none", hint="add -m"))
         elif "=" not in word and not word.startswith("~"):
             problems.append(not_an_override(word))
+        elif "," in value and value in allowed_texts(key):
+            # Hydra takes it for a sweep, and composing would advise -m.
+            hint = f"""in a shell '{key}="{value}"'"""
+            problems.append(Problem(key, f"the one value {value} must be in quotes", f"override:{word}", hint=hint))
     if problems:
         raise ConfigError(problems)
     return without_auto(request.words, tell)
+
+
+def allowed_texts(path: str) -> tuple[str, ...]:
+    """The texts that a field of the schema takes; empty for a field that takes others, and where there is none."""
+    from mlperf_registry.compose.fields import workload_fields
+
+    field = workload_fields().get(path)
+    hints = () if field is None else (field.type, *get_args(field.type))
+    return next((tuple(map(str, get_args(hint))) for hint in hints if get_origin(hint) is Literal), ())
 
 
 def not_an_override(word: str) -> Problem:

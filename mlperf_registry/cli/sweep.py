@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlperf_registry import plugins
 from mlperf_registry.cli.answer import print_json
-from mlperf_registry.cli.jobs import is_good, own_stdout, prepare
+from mlperf_registry.cli.jobs import own_stdout, prepare
 from mlperf_registry.cli.request import Request
 from mlperf_registry.cli.session import not_an_override, open_registry, without_auto
 from mlperf_registry.cli.sweep_folder import (
@@ -33,7 +33,7 @@ from mlperf_registry.report.multirun import write_multirun_report
 from mlperf_registry.report.points import lower_is_better
 from mlperf_registry.roots import SYSTEMS_VARIABLE
 from mlperf_registry.schema.engine import Engine
-from mlperf_registry.schema.problem import ConfigError, MlperfError, Problem, RunFailed
+from mlperf_registry.schema.problem import ConfigError, MlperfError, NotReady, Problem, RunFailed
 from mlperf_registry.schema.result import RunResult
 from mlperf_registry.structure import structure
 
@@ -41,8 +41,15 @@ if TYPE_CHECKING:
     from mlperf_registry.registry import Registry
 
 
-def sweep(request: Request, target: str) -> int:
-    """Run a sweep over ``target``; returns 1 when any point failed or is not good.
+def sweep(request: Request, target: str, *, runs: bool) -> int:
+    """Run a sweep over ``target`` and return the exit code.
+
+    That is 0 when every point is good, the code of their failure when all that are not failed alike, and otherwise 1.
+
+    Args:
+        request: the command line.
+        target: ``module:function`` that does one job.
+        runs: whether that runs LoadGen, for which a submission must state its rate.
 
     Raises:
         ConfigError: with the problems of every point, before anything ran.
@@ -53,13 +60,14 @@ def sweep(request: Request, target: str) -> int:
     words = sweep_words(registry, request.words)
     points = expand(registry, words)
     if request.dry_run:
-        return _dry_run(registry, points, request)
+        return _dry_run(registry, points, request, runs=runs)
     if points is not None:
-        check(registry, points)
+        check(registry, points, runs=runs)
         say(f"{len(points)} {'point' if len(points) == 1 else 'points'}, all composed and checked.")
     folder = create_sweep_folder(
         SweepOrder(
             target=target,
+            runs=runs,
             build_dir=str(request.build_dir.resolve()),
             systems=tuple(str(path.resolve()) for path in request.systems),
             overrides=words,
@@ -77,7 +85,7 @@ def sweep(request: Request, target: str) -> int:
             shutil.rmtree(folder)
             raise
         say(str(error))
-    return _finish(folder, request, expected=None if points is None else len(points))
+    return _finish(folder, request, points or ())
 
 
 def run_point(config: Any) -> float | None:
@@ -102,12 +110,12 @@ def run_point(config: Any) -> float | None:
             progress.note(f"Point {number}: {' '.join(overrides) or 'no overrides'}")
             outcome = _run(folder, overrides, progress)
     except Exception as error:
-        record(folder, number, overrides, error)
+        _record(folder, number, overrides, error)
         say(f"Point {number} failed: {error}")
         if choices["hydra/sweeper"] == "basic":
             return None
         raise RunFailed(f"Point {number} failed: {error}") from None
-    record(folder, number, overrides, outcome)
+    _record(folder, number, overrides, outcome)
     return headline_of(outcome)
 
 
@@ -116,7 +124,7 @@ def headline_of(outcome: RunResult | Engine) -> float | None:
     if isinstance(outcome, Engine) or not outcome.metrics:
         return None
     metric = outcome.metrics[0]
-    if not is_good(outcome):
+    if not outcome.good:
         return float("inf") if lower_is_better(metric) else 0.0
     return float(metric.value)
 
@@ -124,13 +132,15 @@ def headline_of(outcome: RunResult | Engine) -> float | None:
 def sweep_words(registry: Registry, given: Sequence[str]) -> tuple[str, ...]:
     """Words of a sweep with aliases translated, which Hydra knows nothing of.
 
+    ``system=auto`` stays: each job finds out about the machine that it runs on.
+
     Raises:
         ConfigError: for words that are no overrides.
     """
     strange = [word for word in given if "=" not in word and not word.startswith("~")]
     if strange:
         raise ConfigError(map(not_an_override, strange))
-    return tuple(registry.translate(without_auto(given, say)))
+    return tuple(registry.translate(given))
 
 
 def launch(registry: Registry, words: Sequence[str], folder: Path) -> None:
@@ -140,12 +150,15 @@ def launch(registry: Registry, words: Sequence[str], folder: Path) -> None:
         ConfigError: when Hydra refuses, as for a launcher that is not installed.
     """
     import hydra
+    from hydra.core.config_store import ConfigStore
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
     from mlperf_registry.compose.source import register
 
     register(registry.library)
+    # Hydra composes a point before its job does, and launchers carry this store to wherever that is.
+    ConfigStore.instance().store(group="system", name="auto", node={}, package="_global_")
     conf = str(registry.library.roots.conf)
     command = hydra.main(version_base="1.3", config_path=conf, config_name=CONFIG)(run_point)
     try:
@@ -175,28 +188,36 @@ def write_sweep_report(folder: Path) -> Path:
 def _run(folder: Path, overrides: tuple[str, ...], progress: Progress) -> RunResult | Engine:
     order = read_order(folder)
     registry = open_registry([Path(path) for path in order.systems])
-    job = prepare(registry, overrides, Path(order.build_dir), progress)
+    words = without_auto(overrides, progress.note)
+    job = prepare(registry, words, Path(order.build_dir), progress, runs=order.runs)
     outcome: RunResult | Engine = plugins.load(order.target)(job)
     return outcome
 
 
-def _dry_run(registry: Registry, points: Sequence[tuple[str, ...]] | None, request: Request) -> int:
+def _record(folder: Path, number: int, overrides: tuple[str, ...], end: RunResult | Engine | BaseException) -> None:
+    # A full disk must not end the other points, nor hide where a result lies.
+    try:
+        record(folder, number, overrides, end)
+    except OSError as error:
+        place = f" Its result is in {end.log_dir}." if isinstance(end, RunResult) else ""
+        say(f"How point {number} ended cannot be written to {folder}: {error.strerror}.{place}")
+
+
+def _dry_run(registry: Registry, points: Sequence[tuple[str, ...]] | None, request: Request, *, runs: bool) -> int:
     from mlperf_registry.cli.dry_run import dry_run
 
     if points is None:
         raise ConfigError([Problem("--dry-run", "only the basic sweeper's points are known before it runs")])
-    return dry_run(registry, points, request)
+    return dry_run(registry, points, request, runs=runs)
 
 
-def _finish(folder: Path, request: Request, *, expected: int | None) -> int:
-    records = read_records(folder)
+def _finish(folder: Path, request: Request, points: Sequence[tuple[str, ...]]) -> int:
+    records = read_records(folder, points)
     failed = sum(kept.outcome is None for kept in records)
-    lost = 0 if expected is None else expected - len(records)
-    good = not failed and not lost and all(is_good(_outcome(kept)) for kept in records)
     engines = _holds_engines(records)
-    if failed or lost:
-        say(f"{failed} of {len(records) + lost} points failed{f', and {lost} left no record' if lost else ''}.")
-    path = None if engines or not records else write_sweep_report(folder)
+    if failed:
+        say(f"{failed} of {len(records)} points failed.")
+    path = None if engines or not records else _reported(folder, records)
     if request.json:
         print_json([kept.document for kept in records])
     elif engines:
@@ -206,8 +227,29 @@ def _finish(folder: Path, request: Request, *, expected: int | None) -> int:
         from mlperf_registry.report.table import multirun_table
 
         print_rich(multirun_table([kept.point for kept in records]))
-        print(f"The report lies at {path}")
-    return 0 if good else 1
+        if path is not None:
+            print(f"The report lies at {path}")
+    codes = {_exit_code(kept) for kept in records} - {0}
+    return codes.pop() if len(codes) == 1 else int(bool(codes))
+
+
+def _reported(folder: Path, records: Sequence[PointRecord]) -> Path | None:
+    try:
+        return write_multirun_report(folder, [kept.point for kept in records])
+    except OSError as error:
+        say(f"The results are whole; their report could not be written ({error.strerror}): mlperf report {folder}")
+        return None
+
+
+def _exit_code(kept: PointRecord) -> int:
+    """What the command would end with if this point were all of it."""
+    if kept.outcome is not None:
+        outcome = _outcome(kept)
+        return 0 if isinstance(outcome, Engine) or outcome.good else 1
+    return next(
+        (cls.exit_code for cls in (ConfigError, NotReady) if cls.__name__ == (kept.error or {}).get("kind")),
+        RunFailed.exit_code,
+    )
 
 
 def _holds_engines(records: Sequence[PointRecord]) -> bool:

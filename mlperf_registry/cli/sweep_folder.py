@@ -32,6 +32,7 @@ class SweepOrder:
     """sweep.json: what a job must know besides its own overrides."""
 
     target: str = knob("module:function that does one job.")
+    runs: bool = knob("Whether that runs LoadGen, for which a submission must state its rate.")
     build_dir: str = knob("Build folder, absolute.")
     systems: tuple[str, ...] = knob("Folders with the user's systems, absolute.")
     overrides: tuple[str, ...] = knob("Overrides of the whole sweep.")
@@ -94,9 +95,20 @@ def record(folder: Path, number: int, overrides: Sequence[str], end: RunResult |
     write_json(folder / _POINTS / f"{number:05}.json", unstructure(kept))
 
 
-def read_records(folder: Path) -> list[PointRecord]:
-    """How each job ended, in the order of the sweep; jobs that never ended are absent."""
-    return [
-        structure(PointRecord, json.loads(path.read_text()), canonical=True)
-        for path in sorted((folder / _POINTS).glob("*.json"))
-    ]
+def read_records(folder: Path, points: Sequence[Sequence[str]] = ()) -> list[PointRecord]:
+    """How each job ended, in the order of the sweep.
+
+    Args:
+        folder: the sweep's.
+        points: overrides of every job, where they are known: one that left no record is then a failed one. Without
+            them it is absent.
+    """
+    found = {
+        int(path.stem): structure(PointRecord, json.loads(path.read_text()), canonical=True)
+        for path in (folder / _POINTS).glob("*.json")
+    }
+    lost = {
+        number: PointRecord(overrides=tuple(overrides), error={"kind": "RunFailed", "message": "left no record"})
+        for number, overrides in enumerate(points)
+    }
+    return [kept for _, kept in sorted({**lost, **found}.items())]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from mlperf_registry.cli.session import without_auto
 from mlperf_registry.compose.override import Override, parse_override
 from mlperf_registry.execute.job import plan_for
 from mlperf_registry.execute.progress import Silent
@@ -41,8 +42,13 @@ def expand(registry: Registry, words: Sequence[str]) -> list[Overrides] | None:
     return [tuple(job) for job in jobs]
 
 
-def check(registry: Registry, points: Sequence[Overrides]) -> None:
-    """Compose, structure and plan every point.
+def check(registry: Registry, points: Sequence[Overrides], *, runs: bool) -> None:
+    """Compose, structure and plan every point, ``system=auto`` as if its job ran on this machine.
+
+    Args:
+        registry: what is composed from.
+        points: overrides of each.
+        runs: whether their jobs run LoadGen, for which a submission must state its rate.
 
     Raises:
         ConfigError: with every problem of every point, each once.
@@ -50,7 +56,8 @@ def check(registry: Registry, points: Sequence[Overrides]) -> None:
     found: dict[Problem, list[Overrides]] = {}
     for overrides in points:
         try:
-            plan_for(registry.structure(registry.compose(overrides, quick=True)), Silent())
+            composed = registry.compose(without_auto(overrides, Silent().note), quick=True)
+            plan_for(registry.structure(composed), Silent(), runs=runs)
         except ConfigError as error:
             for problem in error.problems:
                 found.setdefault(problem, []).append(overrides)

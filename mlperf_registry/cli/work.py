@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mlperf_registry.cli.jobs import Job, is_good, own_stdout, prepare, show
+from mlperf_registry.cli.jobs import Job, own_stdout, prepare, show
 from mlperf_registry.cli.request import Request
 from mlperf_registry.cli.session import open_registry, overrides_of
 from mlperf_registry.cli.terminal import say, watching
@@ -15,18 +15,19 @@ Point = Callable[[Job], "RunResult | Engine"]
 """What a verb does with a job."""
 
 
-def work(request: Request, target: str, point: Point) -> int:
+def work(request: Request, target: str, point: Point, *, runs: bool = True) -> int:
     """Answer a request of run, build or harness; returns the exit code.
 
     Args:
         request: the command line.
         target: ``module:function`` of ``point``, by which the jobs of a sweep find it in any process.
         point: what the verb does with one job.
+        runs: whether that runs LoadGen, for which a submission must state its rate.
     """
     if request.multirun:
         from mlperf_registry.cli.sweep import sweep
 
-        return sweep(request, target)
+        return sweep(request, target, runs=runs)
     registry = open_registry(request.systems)
     overrides = overrides_of(request, say)
     if request.cfg is not None:
@@ -36,9 +37,9 @@ def work(request: Request, target: str, point: Point) -> int:
     if request.dry_run:
         from mlperf_registry.cli.dry_run import dry_run
 
-        return dry_run(registry, [overrides], request)
+        return dry_run(registry, [overrides], request, runs=runs)
     with own_stdout(request), watching() as progress:
-        job = prepare(registry, overrides, request.build_dir, progress)
+        job = prepare(registry, overrides, request.build_dir, progress, runs=runs)
         outcome = point(job)
     show(outcome, as_json=request.json, accuracy_unit=job.workload.benchmark.accuracy_unit)
-    return 0 if is_good(outcome) else 1
+    return 0 if isinstance(outcome, Engine) or outcome.good else 1

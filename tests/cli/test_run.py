@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from mlperf_registry.cli import report as report_verb
+from mlperf_registry.cli import run as run_verb
+
 QUICK = ("loadgen.test_mode=PerformanceOnly", "loadgen.min_duration=1s", "runtime.warmup_duration=10ms")
 
 
@@ -62,6 +65,33 @@ def test_missing_data_is_exit_3_and_says_where_to_get_it(mlperf, monkeypatch):
     assert answer.code == 3
     assert answer.json["error"]["kind"] == "NotReady"
     assert "resnet50_v1.onnx" in answer.err
+
+
+def test_a_report_that_cannot_be_written_takes_no_result_away(mlperf, shared_build, monkeypatch):
+    def full(*arguments, **named):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(run_verb, "write_report", full)
+    words = ("run", *QUICK, "--build-dir", str(shared_build))
+    answer = mlperf(*words, "--json")
+    assert answer.code == (0 if answer.json["valid"] else 1)
+    folder = answer.json["log_dir"]
+    assert f"could not be written (No space left on device): mlperf report {folder}" in answer.err
+    (point,) = mlperf(*words, "--json", "-m").json
+    assert Path(point["log_dir"], "result.json").is_file()
+    assert "The report lies at" not in mlperf(*words).out
+    monkeypatch.setattr(report_verb, "write_run_report", full)
+    answer = mlperf("report", folder, "--json")
+    assert answer.code == 3
+    assert "No space left on device" in answer.json["error"]["message"]
+
+
+def test_an_accuracy_run_alone_is_not_probed_for(mlperf, shared_build):
+    words = ("loadgen.test_mode=AccuracyOnly", "runtime.warmup_duration=10ms")
+    answer = mlperf("run", "--json", *words, "--build-dir", str(shared_build))
+    assert answer.code == 0, answer.err
+    assert answer.json["valid"] is None and answer.json["accuracy"]["passed"]
+    assert "probe" not in answer.err
 
 
 @pytest.mark.slow

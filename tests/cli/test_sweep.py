@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from mlperf_registry.cli import run as run_verb
+from mlperf_registry.cli import session, sweep, sweep_folder
 from mlperf_registry.cli.sweep import headline_of, run_point
-from mlperf_registry.schema.problem import RunFailed
+from mlperf_registry.schema.problem import NotReady, RunFailed
 from mlperf_registry.schema.result import RunResult
 from mlperf_registry.structure import structure
 
@@ -25,6 +26,8 @@ def ran(monkeypatch, result, tmp_path):
         points.append(job.overrides)
         workload = job.workload
         batch = workload.builder.gpu_batch_size.only()
+        if batch == 11:
+            raise NotReady("Eleven is not here.")
         if batch == 13:
             raise RunFailed("Thirteen is unlucky.")
         if batch == 17:
@@ -77,6 +80,42 @@ def test_a_failed_point_stops_nothing_and_is_kept_with_its_error(mlperf, ran):
     assert "2 of 4 points failed" in answer.err
 
 
+@pytest.mark.parametrize(("batches", "code"), [("11,11", 3), ("1,11", 3), ("11,13", 1), ("11,19", 1), ("13,17", 1)])
+def test_points_that_fail_alike_give_their_exit_code(mlperf, ran, batches, code):
+    assert mlperf("run", "-m", f"builder.gpu_batch_size={batches}").code == code
+
+
+def test_a_point_that_left_no_record_is_a_failed_one(mlperf, ran, monkeypatch):
+    kept = sweep_folder.record
+
+    def record(folder, number, *rest):
+        if number == 1:
+            raise OSError(28, "No space left on device")
+        kept(folder, number, *rest)
+
+    monkeypatch.setattr(sweep, "record", record)
+    answer = mlperf("run", "-m", "--json", "builder.gpu_batch_size=1,2,3")
+    assert answer.code == 1
+    assert answer.json[1] == {
+        "overrides": ["builder.gpu_batch_size=2"],
+        "error": "left no record",
+        "kind": "RunFailed",
+    }
+    assert [one["metrics"][0]["value"] for one in (answer.json[0], answer.json[2])] == [1, 3]
+    assert "point 1 ended cannot be written" in answer.err
+
+
+def test_a_sweeps_report_that_cannot_be_written_takes_no_results_away(mlperf, ran, monkeypatch):
+    def full(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(sweep, "write_multirun_report", full)
+    answer = mlperf("run", "-m", "--json", "builder.gpu_batch_size=1,2")
+    assert answer.code == 0
+    assert len(answer.json) == 2
+    assert "No space left on device" in answer.err
+
+
 def test_an_invalid_point_makes_the_sweep_end_with_1(mlperf, ran):
     assert mlperf("run", "-m", "builder.gpu_batch_size=1,19").code == 1
 
@@ -115,6 +154,23 @@ def test_system_auto_in_a_sweep(mlperf, ran):
     answer = mlperf("run", "-m", "--json", "system=auto,L4x1")
     assert [one["system"] for one in answer.json] == ["generic_cpu", "L4x1"]
     assert "system=auto" in answer.err
+    rows = mlperf("run", "-m", "--dry-run", "--json", "system=auto,L4x1").json
+    assert [row["cell"].split("/")[0] for row in rows] == ["generic_cpu", "L4x1"]
+
+
+def test_system_auto_is_resolved_by_the_job(mlperf, ran, tmp_path, monkeypatch):
+    monkeypatch.setattr(session, "GENERIC", "H200-SXM-141GBx8")
+    launch = sweep.launch
+
+    def elsewhere(*arguments):
+        monkeypatch.setattr(session, "GENERIC", "generic_cpu")
+        launch(*arguments)
+
+    monkeypatch.setattr(sweep, "launch", elsewhere)
+    answer = mlperf("run", "-m", "--json", "system=auto")
+    assert [one["system"] for one in answer.json] == ["generic_cpu"]
+    (folder,) = (tmp_path / "build" / "logs").iterdir()
+    assert json.loads((folder / "sweep.json").read_text())["overrides"] == ["system=auto"]
 
 
 def test_systems_of_the_user_in_a_sweep(mlperf, ran, tmp_path):

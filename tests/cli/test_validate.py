@@ -17,6 +17,10 @@ def test_breaches_are_told_but_not_refused_outside_submission(mlperf):
     assert mlperf("validate", "mode=submission").code == 2
 
 
+def test_one_value_with_a_comma_can_be_written_as_the_hint_says(mlperf):
+    assert mlperf("run", "--cfg", "--json", 'category="datacenter,edge"').json["category"] == "datacenter,edge"
+
+
 def test_all_cells_have_a_state(mlperf):
     summary = mlperf("validate", "--all", "--json").json
     assert set(summary) == {"cells", "by_state", "problems", "seconds"}
