@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 import attrs
 
 from mlperf_registry import plugins
+from mlperf_registry.schema.applicability import Case, inapplicable, refusal
 from mlperf_registry.schema.components import PerComponent
 from mlperf_registry.schema.knob import Knob, knob_of
 from mlperf_registry.schema.problem import ConfigError, Problem
@@ -43,6 +44,11 @@ class _Context:
     owned: bool
     problems: list[Problem]
     components: tuple[str, ...] | None = None
+    """Engines of the benchmark, once known: a bare value is theirs."""
+    known_components: tuple[str, ...] | None = None
+    """Keys of a per-component value: those engines, and the ones that only DLAs run."""
+    case: Case | None = None
+    """Which fields apply; None: any."""
 
     def refuse(self, path: Path, message: str, hint: str | None = None) -> Any:
         origin, line = self.origin(path)
@@ -146,13 +152,17 @@ def _convert_class(cls: Any) -> _Convert:
         if not isinstance(tree, Mapping):
             return context.refuse(path, f"expected a section with {', '.join(names)}, got {tree!r}")
         if cls is Workload:
-            _note_components(tree, context)
+            _note_benchmark(tree, context)
         before = len(context.problems)
         for key in tree:
             if key not in known:
                 context.refuse(
                     (*path, str(key)), "no such field", nearest(str(key), names) or f"known: {', '.join(names)}"
                 )
+        if context.case is not None:
+            for name in inapplicable(cls, context.case) & tree.keys():
+                if tree[name] is not None:
+                    context.refuse((*path, name), *refusal(cls, name, context.case))
         made: dict[str, Any] = {}
         for name, required, convert_value in fields:
             value = tree.get(name)
@@ -167,11 +177,29 @@ def _convert_class(cls: Any) -> _Convert:
     return convert
 
 
-def _note_components(tree: Mapping[str, Any], context: _Context) -> None:
-    benchmark = tree.get("benchmark")
-    components = benchmark.get("components") if isinstance(benchmark, Mapping) else None
-    if isinstance(components, (list, tuple)):
-        context.components = tuple(str(component) for component in components)
+def _note_benchmark(tree: Mapping[str, Any], context: _Context) -> None:
+    """What the identities say that the rest of the workload is judged by, as far as they are well-formed."""
+
+    def names(section: str, field: str) -> tuple[str, ...] | None:
+        found = tree[section].get(field) if isinstance(tree.get(section), Mapping) else None
+        return tuple(str(name) for name in found) if isinstance(found, (list, tuple)) else None
+
+    def name(section: str, field: str) -> str | None:
+        found = tree[section].get(field) if isinstance(tree.get(section), Mapping) else None
+        return found if isinstance(found, str) else None
+
+    context.components = names("benchmark", "components")
+    if context.components is not None:
+        context.known_components = (*context.components, *(names("benchmark", "dla_components") or ()))
+    if not context.canonical:  # canonical trees hold every default, also where it has no effect
+        family = name("benchmark", "family")
+        ours = family in plugins.OUR_BENCHMARKS
+        context.case = Case(
+            name("benchmark", "id") if ours else None,
+            family if ours else None,  # which fields a third party's family reads, only its code knows
+            name("scenario", "name"),
+            name("harness", "name"),
+        )
 
 
 def _convert_options(cls: type, tree: Mapping[str, Any], path: Path, context: _Context) -> Any:
@@ -224,7 +252,7 @@ def _convert_type(hint: Any, knob: Knob) -> _Convert:
     if origin is dict:
         return _mapping(_convert_type(arguments[1], knob), dict)
     if origin is PerComponent:
-        return _per_component(_convert_type(arguments[0], knob))
+        return _per_component(_convert_type(arguments[0], knob), knob.one_for_all)
     if _attrs_class(hint) is not None:
         return _convert_class(hint)
     if hint is int and is_quantity_unit(knob.unit):
@@ -264,28 +292,29 @@ def _mapping(convert_item: _Convert, make: Callable[[dict[str, Any]], Any]) -> _
     return convert
 
 
-def _per_component(convert_item: _Convert) -> _Convert:
+def _per_component(convert_item: _Convert, one_for_all: bool) -> _Convert:
     whole = _mapping(convert_item, PerComponent)
 
     def convert(value: Any, path: Path, context: _Context) -> Any:
-        components = context.components
+        components, known = context.components, context.known_components
         if not isinstance(value, Mapping):
-            if components is not None and len(components) > 1:
+            if components is not None and len(components) > 1 and not one_for_all:
                 shown = ", ".join(f"{component}: ..." for component in components)
                 return context.refuse(
                     path, f"one value for {len(components)} components, got {value!r}", f"write {{{shown}}}"
                 )
             made = convert_item(value, path, context)
-            return _BAD if made is _BAD else PerComponent({components[0] if components else "model": made})
-        unknown = [str(key) for key in value if components is not None and key not in components]
+            return _BAD if made is _BAD else PerComponent(dict.fromkeys(components or ("model",), made))
+        unknown = [] if known is None else [str(key) for key in value if key not in known]
         for key in unknown:
-            assert components is not None
-            context.refuse(
-                (*path, key), "no such component", nearest(key, components) or f"known: {', '.join(components)}"
-            )
+            context.refuse((*path, key), "no such component", nearest(key, known or ()) or _listed(known or ()))
         return _BAD if unknown else whole(value, path, context)
 
     return convert
+
+
+def _listed(known: Iterable[str]) -> str:
+    return f"known: {', '.join(known)}"
 
 
 def _quantity(knob: Knob) -> _Convert:

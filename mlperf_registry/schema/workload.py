@@ -16,6 +16,7 @@ from mlperf_registry.schema.sections import (
     Category,
     Data,
     Harness,
+    Llm,
     LoadGen,
     Mode,
     Model,
@@ -24,6 +25,7 @@ from mlperf_registry.schema.sections import (
     Runtime,
     Scenario,
     System,
+    Triton,
 )
 
 
@@ -46,6 +48,8 @@ class Workload:
     builder: Builder = knob("What turns the model into an engine.")
     runtime: Runtime = knob("What feeds the engine.")
     loadgen: LoadGen = knob("What LoadGen is told.")
+    llm: Llm = knob("What engines of language models read.", default=Llm())
+    triton: Triton = knob("What harnesses with a Triton server read.", default=Triton())
     model: Model = knob("The network.")
     data: Data = knob("The data set.")
     power: Power = knob("Power management.")

@@ -117,6 +117,7 @@ def test_a_system_that_builds_on_another(small_gpu_only: Library) -> None:
         "id": "twin",
         "description": "A machine without an accelerator",
         "devices": ["cpu"],
+        "match": {"cpu": {}, "accelerator": {}},
     }
     assert [setting.origin for setting in composed.chain("system.id")] == [
         "conf/system/generic_cpu.yaml",
