@@ -45,19 +45,32 @@ class Matrix:
         self._finisher = Finisher()
         self._entries: tuple[Entry, ...] | None = None
         self._primary: Layer | None = None
+        self._tails: dict[str | None, tuple[str, ...]] = {None: ()}
         self._start = _Stacked({})
         self._remembered = 0
 
-    def compose(self, overrides: Sequence[str] = (), chosen: Sequence[Choice] = ()) -> Composed:
-        """One cell; see ``compose_cell`` for arguments and errors."""
+    def compose(
+        self, overrides: Sequence[str] = (), chosen: Sequence[Choice] = (), *, until: str | None = None
+    ) -> Composed:
+        """One cell; see ``compose_cell`` for arguments and errors.
+
+        Args:
+            overrides: the user's.
+            chosen: what was chosen for the user.
+            until: leave out this group of the defaults list and all that come after it, so that weaker layers show.
+        """
         try:
-            return self._composed(overrides, chosen)
+            return self._composed(overrides, chosen, until)
         except OutsideDialect:
             self.handed_over += 1
-            return compose_cell(self.library, overrides, chosen, layers=self._layers)
+            without = [f"~{group}" for group in self._groups_from(until)]
+            return compose_cell(self.library, [*overrides, *without], chosen, layers=self._layers)
 
-    def _composed(self, overrides: Sequence[str], chosen: Sequence[Choice]) -> Composed:
+    def _composed(self, overrides: Sequence[str], chosen: Sequence[Choice], until: str | None) -> Composed:
         entries = self._list()
+        if until is not None:
+            left_out = self._groups_from(until)
+            entries = tuple(entry for entry in entries if entry.group not in left_out)
         choices = {entry.group: entry.option for entry in entries if entry.group}
         values: list[Layer] = []
         for choice in chosen:
@@ -73,6 +86,13 @@ class Matrix:
             self._entries = read_defaults_list(self.library.config)
             self._primary = self._layers.primary()
         return self._entries
+
+    def _groups_from(self, group: str | None) -> tuple[str, ...]:
+        """The groups of the defaults list from ``group`` on; none for None."""
+        if group not in self._tails:
+            groups = [entry.group for entry in read_defaults_list(self.library.config) if entry.group]
+            self._tails[group] = () if group is None else tuple(groups[groups.index(group) :])
+        return self._tails[group]
 
     def _sort(self, override: Override, origin: str, choices: dict[str, str | None], values: list[Layer]) -> None:
         if self.library.is_choice(override):
