@@ -128,8 +128,7 @@ def config_digest(workload: Workload) -> str:
 
 def _open_data(workload: Workload) -> None:
     # Before the folder is made and LoadGen started: missing data is said at once.
-    plugin = plugins.benchmark(workload.benchmark.family)
-    plugins.load(plugin.dataset)(workload.data, workload.benchmark.options, scratch())
+    plugins.dataset_opener(workload.benchmark.family)(workload.data, workload.benchmark.options, scratch())
 
 
 def _measure(workload: Workload, plan: Plan, engine: Engine, folder: RunFolder, progress: Progress) -> Plan:
