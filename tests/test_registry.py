@@ -83,7 +83,7 @@ def test_get_equals_the_cells_workload(registry: Registry) -> None:
         ({"benchmark": "mini", "harness": "triton"}, "no triton harness"),
         ({"system": "L4x1", "backend": "tensort"}, "did you mean tensorrt"),
         ({"overrides": ["round=v6.2"]}, "did you mean v6.1"),
-        ({"overrides": ["round=null"]}, "known: v5.1, v6.1"),
+        ({"overrides": ["round=null"]}, "known: v0.7, v1.0"),
         ({"overrides": ["scenario=offline,server"]}, "add -m"),
         ({"overrides": ["~backend"]}, "cannot be left out"),
         ({"overrides": ["~scenario"]}, "cannot be left out"),

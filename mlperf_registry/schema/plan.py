@@ -45,6 +45,7 @@ class LoadGenSettings:
     schedule_rng_seed: int = knob("Seed of the arrival times.")
     sample_concatenate_permutation: bool = knob("Equal issue.", default=False)
     performance_sample_count_override: int = knob("Samples held in memory.")
+    accuracy_sample_count_override: int = knob("Samples of the accuracy run; 0: all.", default=0)
     use_token_latencies: bool = knob("TTFT and TPOT decide.", default=False)
     ttft_latency_ns: int = knob("Bound on time to first token.", unit="ns", unit_in_name=True, default=100_000_000)
     tpot_latency_ns: int = knob("Bound on time per output token.", unit="ns", unit_in_name=True, default=100_000_000)
