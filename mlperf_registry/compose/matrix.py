@@ -6,7 +6,7 @@ group, references to plain paths, overrides of known keys. Whatever is outside g
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from mlperf_registry.compose.cell import compose_cell
 from mlperf_registry.compose.composed import Choice, Composed, Layer
@@ -15,10 +15,13 @@ from mlperf_registry.compose.fields import is_open
 from mlperf_registry.compose.layers import Layers
 from mlperf_registry.compose.library import Library
 from mlperf_registry.compose.override import Override, parse_override
-from mlperf_registry.compose.tree import Finisher, OutsideDialect, Tree, holds, overlay, plain_paths
+from mlperf_registry.compose.tree import Finisher, OutsideDialect, Overlay, Tree, holds, overlay, plain_paths
+from mlperf_registry.schema.cell import AXES
 from mlperf_registry.schema.problem import ConfigError
 
 _REMEMBERED = 20_000
+_OUTERMOST = AXES[0]
+"""The group that a walk over all cells changes last; layers from it on are hardly ever met again."""
 
 
 class _Stacked:
@@ -43,6 +46,7 @@ class Matrix:
         self.handed_over = 0
         self._layers = Layers(library)
         self._finisher = Finisher()
+        self._overlay = Overlay()
         self._entries: tuple[Entry, ...] | None = None
         self._primary: Layer | None = None
         self._tails: dict[str | None, tuple[str, ...]] = {None: ()}
@@ -77,9 +81,14 @@ class Matrix:
             self._sort(parse_override(choice.text), choice.origin, choices, values)
         for text in overrides:
             self._sort(_parsed(text), f"override:{text}", choices, values)
-        layers = [*self._options(entries, choices), *values]
-        leaves = self._stacked(layers, len(layers) - len(values))
-        return Composed(self._finisher.plain(leaves), choices, tuple(chosen), tuple(layers), leaves)
+        common, own = self._options(entries, choices)
+        leaves = self._common(common)
+        for layer in own:
+            leaves = self._overlay(leaves, layer.tree)
+        for layer in values:
+            _require_known(leaves, layer)
+            leaves = self._overlay(leaves, layer.tree)
+        return Composed(self._finisher.plain(leaves), choices, tuple(chosen), (*common, *own, *values), leaves)
 
     def _list(self) -> tuple[Entry, ...]:
         if self._entries is None:
@@ -108,11 +117,17 @@ class Matrix:
         else:
             values.append(self._layers.value(override, origin))
 
-    def _options(self, entries: Sequence[Entry], choices: dict[str, str | None]) -> Iterator[Layer]:
+    def _options(self, entries: Sequence[Entry], choices: dict[str, str | None]) -> tuple[list[Layer], list[Layer]]:
+        """The layers of the options: those before the outermost axis, which many cells have in common, and the rest."""
+        common: list[Layer] = []
+        own: list[Layer] = []
+        layers = common
         for entry in entries:
+            if entry.group == _OUTERMOST:
+                layers = own
             if entry.option == SELF and not entry.group:
                 assert self._primary is not None
-                yield self._primary
+                layers.append(self._primary)
                 continue
             option = entry.resolved(choices)
             if option is None:
@@ -121,25 +136,22 @@ class Matrix:
                 choices[entry.group] = option
             layer = self._layers.option(entry.group, option)
             if layer is not None:
-                yield layer
+                layers.append(layer)
             elif not entry.optional:
                 raise OutsideDialect(f"{entry.group}={option}")
+        return common, own
 
-    def _stacked(self, layers: Sequence[Layer], options: int) -> Tree:
+    def _common(self, layers: Sequence[Layer]) -> Tree:
+        if self._remembered > _REMEMBERED:
+            self._start, self._remembered = _Stacked({}), 0
         state = self._start
-        for layer in layers[:options]:
+        for layer in layers:
             following = state.following.get(layer)
             if following is None:
                 following = state.following[layer] = _Stacked(overlay(state.tree, layer.tree))
                 self._remembered += 1
             state = following
-        tree = state.tree
-        for layer in layers[options:]:
-            _require_known(tree, layer)
-            tree = overlay(tree, layer.tree)
-        if self._remembered > _REMEMBERED:
-            self._start, self._remembered = _Stacked({}), 0
-        return tree
+        return state.tree
 
 
 def _parsed(text: str) -> Override:

@@ -64,6 +64,11 @@ class Cell:
         return "/".join(attrs.astuple(self))
 
     @property
+    def options(self) -> dict[str, str]:
+        """Axis to option."""
+        return {axis: getattr(self, axis) for axis in AXES}
+
+    @property
     def variant(self) -> str:
         """The published variant that a tuned file may hold: ``plain``, ``maxq``, ``k_99_9+triton``, ..."""
         plain = {"k_99", "maxp", "native"}
