@@ -71,7 +71,7 @@ def resolve_path(location: str | None, scratch: Path | None, *, source: str) -> 
     """
     if location is None:
         raise NotReady(
-            f"No path is set for the model or the data. Get it: {source or NO_SOURCE}. Then set model.path or data.path."
+            f"No path of the model or the data is set. Get it: {source or NO_SOURCE}. Then set model.path or data.path."
         )
     path = package_file(location) or Path(location)
     if not path.is_absolute():

@@ -16,8 +16,8 @@ import attrs
 
 from mlperf_registry import plugins
 from mlperf_registry.schema.applicability import Case, inapplicable, refusal
-from mlperf_registry.schema.components import PerComponent
-from mlperf_registry.schema.knob import Knob, knob_of
+from mlperf_registry.schema.components import FrozenMap, PerComponent
+from mlperf_registry.schema.knob import EVERYWHERE, Knob, knob_of
 from mlperf_registry.schema.problem import ConfigError, Problem
 from mlperf_registry.schema.quantity import example, is_quantity_unit, parse_quantity
 from mlperf_registry.schema.sections import Backend, Benchmark
@@ -49,6 +49,8 @@ class _Context:
     """Keys of a per-component value: those engines, and the ones that only DLAs run."""
     case: Case | None = None
     """Which fields apply; None: any."""
+    made: Made | None = None
+    """Objects made before."""
 
     def refuse(self, path: Path, message: str, hint: str | None = None) -> Any:
         origin, line = self.origin(path)
@@ -59,8 +61,37 @@ class _Context:
 _Convert = Callable[[Any, Path, _Context], Any]
 
 
+class Made:
+    """Sections made of branches that many trees share, each made once; hand one to ``structure`` for all those trees.
+
+    Only for trees that nobody changes, such as those of composed cells, and for one way of structuring.
+    """
+
+    def __init__(self, remember: int = 50_000) -> None:
+        self._remember = remember
+        # Each branch is kept beside what was made of it, so that its id cannot be given to another.
+        self._objects: dict[tuple[Any, ...], tuple[Any, Any]] = {}
+
+    def find(self, key: tuple[Any, ...]) -> Any:
+        """What ``keep`` was given; None without."""
+        known = self._objects.get(key)
+        return None if known is None else known[1]
+
+    def keep(self, key: tuple[Any, ...], branch: Any, made: Any) -> None:
+        """Remember an object without problems."""
+        if len(self._objects) >= self._remember:
+            self._objects.clear()
+        self._objects[key] = (branch, made)
+
+
 def structure(
-    cls: type[T], tree: Mapping[str, Any], *, origin: Origin | None = None, canonical: bool = False, owned: bool = True
+    cls: type[T],
+    tree: Mapping[str, Any],
+    *,
+    origin: Origin | None = None,
+    canonical: bool = False,
+    owned: bool = True,
+    made: Made | None = None,
 ) -> T:
     """The object of ``cls`` that ``tree`` describes.
 
@@ -70,17 +101,17 @@ def structure(
         origin: path to (file or override, line), for the problems.
         canonical: the tree is JSON of ours, so numbers are bare and in the canonical unit.
         owned: make ``options`` too; without, they are left out, and no plug-in's code is loaded.
+        made: sections made of other trees, which share branches with this one.
 
     Raises:
         ConfigError: with every problem of the tree.
         NotReady: when the plug-in that owns ``options`` does not load.
     """
-    context = _Context(origin or _nowhere, canonical, owned, [])
+    context = _Context(origin or _nowhere, canonical, owned, [], made=made)
     wanted: Any = cls
-    made = _convert_class(wanted)(tree, (), context)
+    result: T = _convert_class(wanted)(tree, (), context)
     if context.problems:
         raise ConfigError(context.problems)
-    result: T = made
     return result
 
 
@@ -147,12 +178,25 @@ def _convert_class(cls: Any) -> _Convert:
     names = [name for name, _, _ in fields]
     known = frozenset(names)
     owned = cls in _OWNERS
+    alone = not owned and not _depends(cls)
 
     def convert(tree: Any, path: Path, context: _Context) -> Any:
         if not isinstance(tree, Mapping):
             return context.refuse(path, f"expected a section with {', '.join(names)}, got {tree!r}")
         if cls is Workload:
             _note_benchmark(tree, context)
+            return convert_new(tree, path, context)
+        if context.made is None:
+            return convert_new(tree, path, context)
+        key = (cls, id(tree)) if alone else (cls, id(tree), context.case, context.known_components)
+        found = context.made.find(key)
+        if found is None:
+            found = convert_new(tree, path, context)
+            if found is not _BAD:
+                context.made.keep(key, tree, found)
+        return found
+
+    def convert_new(tree: Mapping[str, Any], path: Path, context: _Context) -> Any:
         before = len(context.problems)
         for key in tree:
             if key not in known:
@@ -175,6 +219,16 @@ def _convert_class(cls: Any) -> _Convert:
         return _BAD if len(context.problems) > before else cls(**made)
 
     return convert
+
+
+def _depends(cls: type) -> bool:
+    """Whether what is made depends on more than the section: on the cell that it stands in."""
+    return any(
+        knob_of(field).applies != EVERYWHERE
+        or PerComponent in (get_origin(hint), *map(get_origin, get_args(hint)))
+        or (_attrs_class(hint) is not None and (hint in _OWNERS or _depends(hint)))
+        for field, hint in _fields(cls)
+    )
 
 
 def _note_benchmark(tree: Mapping[str, Any], context: _Context) -> None:
@@ -251,6 +305,8 @@ def _convert_type(hint: Any, knob: Knob) -> _Convert:
         return _sequence(_convert_type(arguments[0], knob))
     if origin is dict:
         return _mapping(_convert_type(arguments[1], knob), dict)
+    if origin is FrozenMap:
+        return _mapping(_convert_type(arguments[0], knob), FrozenMap)
     if origin is PerComponent:
         return _per_component(_convert_type(arguments[0], knob), knob.one_for_all)
     if _attrs_class(hint) is not None:

@@ -78,27 +78,38 @@ def knob_of(field: attrs.Attribute[Any]) -> Knob:
     return found
 
 
-def at_least(low: float) -> Check:
+@attrs.frozen
+class Range:
+    """A Check that can also say what it lets through, for the reference page."""
+
+    words: str
+    """What a value must be."""
+    holds: Callable[[Any], bool]
+
+    def __call__(self, value: Any) -> str | None:
+        return None if self.holds(value) else f"must be {self.words}"
+
+
+def at_least(low: float) -> Range:
     """Values of ``low`` and more."""
-    return lambda value: None if value >= low else f"must be {low:g} or more"
+    return Range(f"{low:g} or more", lambda value: bool(value >= low))
 
 
-def above(low: float) -> Check:
+def above(low: float) -> Range:
     """Values strictly greater than ``low``."""
-    return lambda value: None if value > low else f"must be greater than {low:g}"
+    return Range(f"greater than {low:g}", lambda value: bool(value > low))
 
 
-def not_empty(value: Any) -> str | None:
-    """A Check: lists with one item or more."""
-    return None if value else "must name one or more"
-
-
-def between(low: float, high: float) -> Check:
+def between(low: float, high: float) -> Range:
     """Values from ``low`` to ``high``, both included."""
-    return lambda value: None if low <= value <= high else f"must be from {low:g} to {high:g}"
+    return Range(f"from {low:g} to {high:g}", lambda value: bool(low <= value <= high))
 
 
-def matches(pattern: str, example: str) -> Check:
+def matches(pattern: str, example: str) -> Range:
     """Text of one form, which ``example`` shows."""
     form = re.compile(pattern)
-    return lambda value: None if form.fullmatch(value) else f"must look like {example!r}"
+    return Range(f"text such as {example!r}", lambda value: form.fullmatch(value) is not None)
+
+
+not_empty = Range("a list of one or more", bool)
+"""Lists with one item or more."""

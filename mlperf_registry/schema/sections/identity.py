@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import attrs
 
-from mlperf_registry.schema.components import PerComponent
+from mlperf_registry.schema.components import FrozenMap
 from mlperf_registry.schema.knob import at_least, between, knob, not_empty
 
 ScenarioName = Literal["Offline", "Server", "SingleStream", "MultiStream", "Interactive"]
@@ -31,9 +31,7 @@ class Benchmark:
         "Folder that the submission checker looks for, without -99 and -99.9; absent: the id.", default=None
     )
     aliases: tuple[str, ...] = knob("Other names on the command line.", default=())
-    names_in_rounds: PerComponent[str] = knob(
-        "Round to the name used there, where it differs.", default=PerComponent({})
-    )
+    names_in_rounds: FrozenMap[str] = knob("Round to the name used there, where it differs.", default=FrozenMap({}))
     components: tuple[str, ...] = knob("Engines of the benchmark; keys of per-component values.", check=not_empty)
     dla_components: tuple[str, ...] = knob("Engines that only DLAs run, where those differ from the GPU's.", default=())
     scenarios: tuple[str, ...] = knob("Scenario options that exist in any round.")

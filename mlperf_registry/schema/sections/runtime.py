@@ -66,7 +66,7 @@ class Runtime:
     gpu_indices: tuple[int, ...] = knob("Indices of the GPUs to use; empty: all of the system.", default=())
     numa_config: str | None = knob(
         "Accelerators and CPU cores of each NUMA node, as GPUs:cores&GPUs:cores; empty: no binding.",
-        check=matches(r"|[\d,-]+:[\d,-]+(&[\d,-]+:[\d,-]+)*", "0-3:0-27&4-7:28-55"),
+        check=matches(r"|([\d,-]+:)?[\d,-]+(&([\d,-]+:)?[\d,-]+)*", "0-3:0-27&4-7:28-55"),
         default=None,
     )
     dla_copy_streams: int | None = knob("Copy streams of each DLA.", check=at_least(1), applies=DLA, default=None)
