@@ -45,6 +45,7 @@ class Matrix:
         self.library = library
         self.handed_over = 0
         self._layers = Layers(library)
+        self._chosen: dict[str, tuple[str, str] | None] = {}
         self._finisher = Finisher()
         self._overlay = Overlay()
         self._entries: tuple[Entry, ...] | None = None
@@ -78,9 +79,11 @@ class Matrix:
         choices = {entry.group: entry.option for entry in entries if entry.group}
         values: list[Layer] = []
         for choice in chosen:
-            self._sort(parse_override(choice.text), choice.origin, choices, values)
+            if not self._choose(choice.text, choices):
+                values.append(self._value(choice.text, choice.origin))
         for text in overrides:
-            self._sort(_parsed(text), f"override:{text}", choices, values)
+            if not self._choose(text, choices):
+                values.append(self._value(text, f"override:{text}"))
         common, own = self._options(entries, choices)
         leaves = self._common(common)
         for layer in own:
@@ -103,19 +106,28 @@ class Matrix:
             self._tails[group] = () if group is None else tuple(groups[groups.index(group) :])
         return self._tails[group]
 
-    def _sort(self, override: Override, origin: str, choices: dict[str, str | None], values: list[Layer]) -> None:
-        if self.library.is_choice(override):
-            if (
-                override.kind != "change"
-                or override.key not in choices
-                or self._layers.option(override.key, override.written) is None
-            ):
-                raise OutsideDialect(override.text)
-            choices[override.key] = override.written
-        elif override.for_hydra or override.sweep or override.kind == "delete":
-            raise OutsideDialect(override.text)
-        else:
-            values.append(self._layers.value(override, origin))
+    def _choose(self, text: str, choices: dict[str, str | None]) -> bool:
+        """Make the choice that an override is; False where it sets a value."""
+        if text not in self._chosen:
+            override = _parsed(text)
+            choice = (override.key, override.written) if self.library.is_choice(override) else None
+            if choice is not None and (override.kind != "change" or self._layers.option(*choice) is None):
+                raise OutsideDialect(text)
+            self._chosen[text] = choice
+        choice = self._chosen[text]
+        if choice is None:
+            return False
+        group, option = choice
+        if group not in choices:
+            raise OutsideDialect(text)
+        choices[group] = option
+        return True
+
+    def _value(self, text: str, origin: str) -> Layer:
+        override = _parsed(text)
+        if override.for_hydra or override.sweep or override.kind == "delete":
+            raise OutsideDialect(text)
+        return self._layers.value(override, origin)
 
     def _options(self, entries: Sequence[Entry], choices: dict[str, str | None]) -> tuple[list[Layer], list[Layer]]:
         """The layers of the options: those before the outermost axis, which many cells have in common, and the rest."""
@@ -129,11 +141,11 @@ class Matrix:
                 assert self._primary is not None
                 layers.append(self._primary)
                 continue
-            option = entry.resolved(choices)
+            option = choices[entry.group] if entry.group else entry.option
             if option is None:
                 continue
-            if entry.group:
-                choices[entry.group] = option
+            if "${" in option:
+                option = choices[entry.group] = entry.filled(option, choices)
             layer = self._layers.option(entry.group, option)
             if layer is not None:
                 layers.append(layer)
