@@ -241,29 +241,30 @@ def require(plugin: BackendPlugin) -> None:
         )
 
 
-def dataset_opener(family: str) -> Any:
-    """The callable that opens a family's data set; see ``BenchmarkPlugin.dataset``.
+def require_harness(family: str) -> BenchmarkPlugin:
+    """The plug-in of a family that this version has code to run; none of it is loaded.
 
     Raises:
         ConfigError: with the nearest names, when there is no such family.
-        NotReady: when this version has no code to run it, or it does not load.
+        NotReady: when there is no code, or the plug-in does not load.
     """
-    return load(_code(family, "dataset"))
-
-
-def accuracy_scorer(family: str) -> Any:
-    """The callable that scores a family's accuracy log; see ``BenchmarkPlugin.accuracy``. Errors as above."""
-    return load(_code(family, "accuracy"))
-
-
-def _code(family: str, what: str) -> str:
-    target = getattr(benchmark(family), what)
-    if target is None:
+    plugin = benchmark(family)
+    if not plugin.runnable:
         raise NotReady(
             f"This version has no harness for benchmarks of the family {family}: their configurations can be listed, "
             "explained and compared, not run. benchmark=resnet50-mini runs everywhere."
         )
-    return str(target)
+    return plugin
+
+
+def dataset_opener(family: str) -> Any:
+    """The callable that opens a family's data set, see ``BenchmarkPlugin.dataset``; errors as ``require_harness``."""
+    return load(str(require_harness(family).dataset))
+
+
+def accuracy_scorer(family: str) -> Any:
+    """The callable that scores a family's accuracy log, see ``BenchmarkPlugin.accuracy``; errors the same."""
+    return load(str(require_harness(family).accuracy))
 
 
 def _joined(ours: dict[str, P], group: str, kind: type[P]) -> dict[str, P]:

@@ -25,8 +25,9 @@ def make_recipe(workload: Workload, scratch: Path | None) -> Recipe:
     """What the builder of the workload's backend is given.
 
     Raises:
-        NotReady: when the model or the engine library is missing.
+        NotReady: when the benchmark's harness, the engine library or the model is missing.
     """
+    plugins.require_harness(workload.benchmark.family)
     plugin = plugins.backend(workload.backend.name)
     plugins.require(plugin)
     assert plugin.builder is not None
