@@ -171,13 +171,15 @@ def _attrs_class(hint: Any) -> type | None:
 
 @cache
 def _convert_class(cls: Any) -> _Convert:
-    fields = [
-        (field.name, field.default is attrs.NOTHING, _convert_field(hint, knob_of(field)))
-        for field, hint in _fields(cls)
-    ]
-    names = [name for name, _, _ in fields]
-    known = frozenset(names)
     owned = cls in _OWNERS
+    names = [field.name for field, _ in _fields(cls)]
+    known = frozenset(names)
+    required = [field.name for field, _ in _fields(cls) if field.default is attrs.NOTHING]
+    converters = {
+        field.name: _convert_field(hint, knob_of(field))
+        for field, hint in _fields(cls)
+        if not (owned and field.name == "options")
+    }
     alone = not owned and not _depends(cls)
 
     def convert(tree: Any, path: Path, context: _Context) -> Any:
@@ -208,14 +210,14 @@ def _convert_class(cls: Any) -> _Convert:
                 if tree[name] is not None:
                     context.refuse((*path, name), *refusal(cls, name, context.case))
         made: dict[str, Any] = {}
-        for name, required, convert_value in fields:
-            value = tree.get(name)
-            if owned and name == "options":
-                made[name] = _convert_options(cls, tree, path, context)
-            elif value is not None:
-                made[name] = convert_value(value, (*path, name), context)
-            elif required:
+        for name, value in tree.items():
+            if value is not None and name in converters:
+                made[name] = converters[name](value, (*path, name), context)
+        for name in required:
+            if tree.get(name) is None:
                 context.refuse((*path, name), "required, and nothing sets it")
+        if owned:
+            made["options"] = _convert_options(cls, tree, path, context)
         return _BAD if len(context.problems) > before else cls(**made)
 
     return convert

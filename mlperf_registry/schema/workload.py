@@ -28,6 +28,8 @@ from mlperf_registry.schema.sections import (
     Triton,
 )
 
+_OPTIONS = {shown: option for names in (SCENARIO_NAMES, TARGET_NAMES, POWER_NAMES) for option, shown in names.items()}
+
 
 @attrs.frozen(kw_only=True)
 class Workload:
@@ -57,16 +59,12 @@ class Workload:
     @property
     def cell(self) -> Cell:
         """The key, in command-line options."""
-
-        def option(names: dict[str, str], shown: str) -> str:
-            return next((name for name, text in names.items() if text == shown), shown)
-
         return Cell(
             self.system.id,
             self.benchmark.id,
-            option(SCENARIO_NAMES, self.scenario.name),
-            option(TARGET_NAMES, self.accuracy_target.name),
-            option(POWER_NAMES, self.power_setting.name),
+            _OPTIONS.get(self.scenario.name, self.scenario.name),
+            _OPTIONS.get(self.accuracy_target.name, self.accuracy_target.name),
+            _OPTIONS.get(self.power_setting.name, self.power_setting.name),
             self.harness.name,
         )
 

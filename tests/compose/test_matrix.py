@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -64,9 +65,10 @@ def test_random_cells_equal_hydras(generated: GeneratedConf, many: Library, seed
     assert matrix.handed_over == 0
 
 
-def test_cells_of_the_shipped_conf_equal_hydras(library: Library) -> None:
+@pytest.mark.parametrize("count", [16, pytest.param(200, marks=pytest.mark.slow)])
+def test_tuned_cells_of_the_shipped_conf_equal_hydras(library: Library, count: int) -> None:
     matrix = Matrix(library)
-    for option in list(library.tuned.options())[::4]:
+    for option in random.Random(count).sample(list(library.tuned.options()), count):
         tuned_round, system, benchmark, scenario, variant = option.split("/")
         target, harness, power, backend = variant.split("+")
         words = [
