@@ -92,7 +92,7 @@ def generate(root: Path, seed: int = 7) -> GeneratedConf:
         }
     for name, shown in SCENARIOS.items():
         files[f"scenario/{name}"] = {
-            "scenario": {"name": shown, "first_try_min_query_count": 100, "first_try_batch_size": 8},
+            "scenario": {"name": shown, "first_try_min_query_count": 100},
             "data": {"source": f"${{benchmark.id}} for {shown} on ${{system.id}}"},
         }
     for name in ("none", *ROUNDS):
@@ -152,7 +152,11 @@ def _benchmark(name: str, number: int, draw: random.Random) -> dict[str, Any]:
                 "scale": [1.0, 1.0, 1.0],
             },
         },
-        "builder": {"gpu_batch_size": {component: draw.choice([8, 16, 64])}},
+        "builder": {
+            "gpu_batch_size": {component: draw.choice([8, 16, 64])},
+            "input_dtype": "fp32",
+            "input_format": "linear",
+        },
         "model": {
             "path": "models/${benchmark.id}/${builder.input_dtype}.onnx",
             "input_name": "input",

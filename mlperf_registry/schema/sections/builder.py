@@ -12,6 +12,7 @@ import attrs
 from mlperf_registry.schema.applicability import MULTISTREAM, OFFLINE, TOKENS, TRITON
 from mlperf_registry.schema.components import PerComponent
 from mlperf_registry.schema.knob import Applies, above, at_least, between, knob
+from mlperf_registry.schema.problem import NotReady
 
 Precision = Literal["fp32", "fp16", "bf16", "int8", "fp8", "fp4"]
 
@@ -110,3 +111,14 @@ class Builder:
     calib_max_batches: int | None = knob("Batches to calibrate with.", unit="batches", check=at_least(1), default=None)
     calib_data_dir: str | None = knob("Folder of the calibration set.", default=None)
     calib_data_map: str | None = knob("List of the samples of the calibration set.", default=None)
+
+    def samples_at_once(self, component: str) -> int:
+        """The batch size of one of the benchmark's engines.
+
+        Raises:
+            NotReady: when nothing sets it, as for a cell that nobody has tuned.
+        """
+        size = None if self.gpu_batch_size is None else self.gpu_batch_size.get(component)
+        if size is None:
+            raise NotReady(f"Nothing sets the batch size of {component}: give builder.gpu_batch_size.{component}=N.")
+        return size

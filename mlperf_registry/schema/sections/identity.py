@@ -56,12 +56,6 @@ class Scenario:
         unit="queries",
         check=at_least(1),
     )
-    first_try_batch_size: int = knob(
-        "Batch size of an engine that nobody has tuned: what a query brings, or what fits nearly anywhere.",
-        unit="samples",
-        check=at_least(1),
-        default=1,
-    )
 
 
 @attrs.frozen(kw_only=True)
