@@ -6,7 +6,7 @@ group, references to plain paths, overrides of known keys. Whatever is outside g
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from mlperf_registry.compose.cell import compose_cell
 from mlperf_registry.compose.composed import Choice, Composed, Layer
@@ -50,7 +50,7 @@ class Matrix:
         self._overlay = Overlay()
         self._entries: tuple[Entry, ...] | None = None
         self._primary: Layer | None = None
-        self._tails: dict[str | None, tuple[str, ...]] = {None: ()}
+        self._tails: dict[str | None, Mapping[str, str | None]] = {None: {}}
         self._start = _Stacked({})
         self._remembered = 0
 
@@ -64,17 +64,21 @@ class Matrix:
             chosen: what was chosen for the user.
             until: leave out this group of the defaults list and all that come after it, so that weaker layers show.
         """
+        left_out = self._from(until)
+        if left_out:
+            overrides = [text for text in overrides if _key(text) not in left_out]
         try:
-            return self._composed(overrides, chosen, until)
+            return self._composed(overrides, chosen, left_out)
         except OutsideDialect:
             self.handed_over += 1
-            without = [f"~{group}" for group in self._groups_from(until)]
+            without = [f"~{group}" for group, option in left_out.items() if option is not None]
             return compose_cell(self.library, [*overrides, *without], chosen, layers=self._layers)
 
-    def _composed(self, overrides: Sequence[str], chosen: Sequence[Choice], until: str | None) -> Composed:
+    def _composed(
+        self, overrides: Sequence[str], chosen: Sequence[Choice], left_out: Mapping[str, str | None]
+    ) -> Composed:
         entries = self._list()
-        if until is not None:
-            left_out = self._groups_from(until)
+        if left_out:
             entries = tuple(entry for entry in entries if entry.group not in left_out)
         choices = {entry.group: entry.option for entry in entries if entry.group}
         values: list[Layer] = []
@@ -99,11 +103,11 @@ class Matrix:
             self._primary = self._layers.primary()
         return self._entries
 
-    def _groups_from(self, group: str | None) -> tuple[str, ...]:
-        """The groups of the defaults list from ``group`` on; none for None."""
+    def _from(self, group: str | None) -> Mapping[str, str | None]:
+        """The groups of the defaults list from ``group`` on, with their options; none for None."""
         if group not in self._tails:
-            groups = [entry.group for entry in read_defaults_list(self.library.config) if entry.group]
-            self._tails[group] = () if group is None else tuple(groups[groups.index(group) :])
+            options = {entry.group: entry.option for entry in read_defaults_list(self.library.config) if entry.group}
+            self._tails[group] = dict(list(options.items())[list(options).index(str(group)) :])
         return self._tails[group]
 
     def _choose(self, text: str, choices: dict[str, str | None]) -> bool:
@@ -164,6 +168,10 @@ class Matrix:
                 self._remembered += 1
             state = following
         return state.tree
+
+
+def _key(text: str) -> str:
+    return text.lstrip("+~").partition("=")[0]
 
 
 def _parsed(text: str) -> Override:
