@@ -36,6 +36,14 @@ SCENARIOS = {
     "multistream": "MultiStream",
     "interactive": "Interactive",
 }
+_EXPECTED = {
+    "offline": "offline_expected_qps",
+    "server": "server_target_qps",
+    "singlestream": "single_stream_expected_latency_ns",
+    "multistream": "multi_stream_expected_latency_ns",
+    "interactive": "server_target_qps",
+}
+"""Scenario to the field of the rate or latency that is expected in it."""
 _VARIANTS = ["plain", "maxq", "k_99_9", "triton", "k_99_9+maxq"]
 _SYSTEMS, _BENCHMARKS, _EXPERIMENTS, _SHARED = 24, 16, 6, 22
 
@@ -61,7 +69,8 @@ class GeneratedConf:
             if draw.random() < 0.5:
                 choices["experiment"] = draw.choice(self.options["experiment"])
             words = [f"{group}={option}" for group, option in choices.items()]
-            found[(*words, "round=v5.1", *draw.sample(_overrides(draw), k=draw.randint(0, 3)))] = None
+            overrides = draw.sample(_overrides(draw, choices["scenario"]), k=draw.randint(0, 3))
+            found[(*words, "round=v5.1", *overrides)] = None
         return list(found)
 
 
@@ -143,7 +152,11 @@ def _benchmark(name: str, number: int, draw: random.Random) -> dict[str, Any]:
                 "scale": [1.0, 1.0, 1.0],
             },
         },
-        "builder": {"gpu_batch_size": {component: draw.choice([8, 16, 64])}},
+        "builder": {
+            "gpu_batch_size": {component: draw.choice([8, 16, 64])},
+            "input_dtype": "fp32",
+            "input_format": "linear",
+        },
         "model": {
             "path": "models/${benchmark.id}/${builder.input_dtype}.onnx",
             "input_name": "input",
@@ -173,14 +186,14 @@ def _tuned(
     )
     for round_name, system, benchmark, scenario in cells:
         component = benchmark.replace("bench", "net")
-        rate = {"server_target_qps": draw.randint(1_000, 90_000)}
+        rate = _EXPECTED[scenario]
         files[f"tuned/{round_name}/{system}/{benchmark}/{scenario}"] = {
             "tuned_for": _VARIANTS,
             "backends": ["tensorrt", "onnxruntime"],
             "builder": {"gpu_batch_size": {component: 2 ** draw.randint(3, 11)}, "workspace_size": "7GiB"},
-            "loadgen": rate,
+            "loadgen": {rate: draw.randint(1_000, 90_000)},
             "when": {
-                "maxq": {"loadgen": {"server_target_qps": draw.randint(500, 900)}, "power": {"power_limit": 300}},
+                "maxq": {"loadgen": {rate: draw.randint(500, 900)}, "power": {"power_limit": 300}},
                 "k_99_9": {"builder": {"gpu_batch_size": 4}},
                 "k_99_9+maxq": {"power": {"power_limit": 450}},
             },
@@ -198,10 +211,10 @@ def _copy_small_groups(files: dict[str, dict[str, Any]]) -> None:
         files[f"{path.parent.name}/{path.stem}"] = yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
-def _overrides(draw: random.Random) -> list[str]:
+def _overrides(draw: random.Random, scenario: str) -> list[str]:
     return [
-        f"loadgen.offline_expected_qps={draw.randint(1_000, 99_000)}",
-        f"loadgen.server_target_latency_ns={draw.randint(1, 99)}000000",
+        f"loadgen.{_EXPECTED[scenario]}={draw.randint(1_000, 99_000)}",
+        f"loadgen.performance_sample_count_override={draw.randint(1, 99)}000",
         f"runtime.gpu_copy_streams={draw.randint(1, 9)}",
         f"builder.gpu_batch_size={draw.choice([1, 2, 4])}",
         f"loadgen.min_duration={draw.choice([30, 45])}s",

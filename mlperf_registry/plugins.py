@@ -33,8 +33,81 @@ OUR_BENCHMARKS = {
             respond="harness.benchmarks.resnet50.accuracy:labels",
             accuracy="harness.benchmarks.resnet50.accuracy:top1",
         ),
+        # Families whose configurations are here before the code that runs them.
+        BenchmarkPlugin(family="ssd"),
+        BenchmarkPlugin(family="retinanet", options="mlperf_registry.schema.benchmarks.retinanet:RetinaNetOptions"),
+        BenchmarkPlugin(family="bert", options="mlperf_registry.schema.benchmarks.bert:BertOptions"),
+        BenchmarkPlugin(family="dlrm", options="mlperf_registry.schema.benchmarks.dlrm:DlrmOptions"),
+        BenchmarkPlugin(family="rnnt", options="mlperf_registry.schema.benchmarks.rnnt:RnntOptions"),
+        BenchmarkPlugin(family="unet3d", options="mlperf_registry.schema.benchmarks.unet3d:UNet3dOptions"),
+        BenchmarkPlugin(family="llm"),
+        BenchmarkPlugin(family="sdxl", options="mlperf_registry.schema.benchmarks.sdxl:SdxlOptions"),
+        BenchmarkPlugin(family="whisper", options="mlperf_registry.schema.benchmarks.whisper:WhisperOptions"),
+        BenchmarkPlugin(family="rgat", options="mlperf_registry.schema.benchmarks.rgat:RgatOptions"),
+        BenchmarkPlugin(family="multimodal"),
+        BenchmarkPlugin(family="wan"),
+        BenchmarkPlugin(family="rag"),
+        BenchmarkPlugin(family="yolo"),
+        BenchmarkPlugin(family="pointpainting"),
     )
 }
+
+_TENSORRT_READS = (
+    "builder.gpu_batch_size",
+    "builder.dla_batch_size",
+    "builder.precision",
+    "builder.use_fp8",
+    "builder.strongly_typed",
+    "builder.input_dtype",
+    "builder.input_format",
+    "builder.workspace_size",
+    "builder.active_sms",
+    "builder.dla_core",
+    "builder.energy_aware_kernels",
+    "builder.disable_beta1_smallk",
+    "builder.use_small_tile_gemm_plugin",
+    "builder.gemm_plugin_fairshare_cache_size",
+    "builder.skip_graphsurgeon",
+    "builder.verbose_nvtx",
+    "builder.cache_file",
+    "builder.calib_batch_size",
+    "builder.calib_max_batches",
+    "builder.calib_data_dir",
+    "builder.calib_data_map",
+    "runtime.gpu_copy_streams",  # as many optimisation profiles
+    "runtime.gpu_inference_streams",  # the same, for BERT
+    "benchmark.options.bert_opt_seqlen",
+    "benchmark.options.enable_interleaved",
+    "benchmark.options.embedding_weights_on_gpu_part",
+    "benchmark.options.enable_interleaved_top_mlp",
+    "benchmark.options.output_padding_granularity",
+    "benchmark.options.embeddings_precision",
+    "benchmark.options.bot_mlp_precision",
+    "benchmark.options.interaction_op_precision",
+    "benchmark.options.top_mlp_precision",
+    "benchmark.options.final_linear_precision",
+    "benchmark.options.disable_encoder_plugin",
+    "benchmark.options.max_seq_length",
+    "benchmark.options.audio_fp16_input",
+    "benchmark.options.nms_type",
+    "benchmark.options.use_native_instance_norm",
+)
+"""What facts about NVIDIA's builders say changes an engine; a path that a family lacks is skipped."""
+
+_TENSORRT_LLM_READS = (
+    "builder.gpu_batch_size",
+    "builder.precision",
+    "builder.use_fp8",
+    "builder.input_dtype",
+    "builder.max_num_tokens",
+    "llm.tensor_parallelism",
+    "llm.pipeline_parallelism",
+    "llm.moe_expert_parallelism",
+    "llm.trtllm_checkpoint_flags",
+    "llm.trtllm_build_flags",
+    "benchmark.options.whisper_encoder_build_flags",
+    "benchmark.options.whisper_decoder_build_flags",
+)
 
 OUR_BACKENDS = {
     plugin.name: plugin
@@ -48,24 +121,45 @@ OUR_BACKENDS = {
             imports=("onnxruntime",),
             distribution="onnxruntime",
         ),
-        # Published values are TensorRT's; the entry lets them be listed and explained before its code is here.
+        # Published values are TensorRT's: these let them be listed and explained before their code is here.
         BackendPlugin(
             name="tensorrt",
             builder=None,
             runner=None,
-            reads=(
-                "builder.gpu_batch_size",
-                "builder.precision",
-                "builder.input_dtype",
-                "builder.input_format",
-                "builder.workspace_size",
-                "builder.active_sms",
-                "runtime.gpu_copy_streams",
-            ),
+            reads=_TENSORRT_READS,
             imports=("tensorrt", "cuda"),
             distribution="tensorrt",
             extra="tensorrt",
         ),
+        BackendPlugin(
+            name="tensorrt_rtx",
+            builder=None,
+            runner=None,
+            reads=_TENSORRT_READS,
+            imports=("tensorrt_rtx", "cuda"),
+            distribution="tensorrt-rtx-cu13",
+            extra="rtx",
+        ),
+        BackendPlugin(
+            name="tensorrt_llm",
+            builder=None,
+            runner=None,
+            reads=_TENSORRT_LLM_READS,
+            imports=("tensorrt_llm",),
+            distribution="tensorrt-llm",
+            extra="trtllm",
+        ),
+        BackendPlugin(
+            name="vllm",
+            builder=None,
+            runner=None,
+            reads=("builder.precision", "llm.tensor_parallelism", "llm.pipeline_parallelism"),
+            imports=("vllm",),
+            distribution="vllm",
+            extra="vllm",
+        ),
+        # Its engines are servers that run already: nothing is built, so nothing is read.
+        BackendPlugin(name="openai_endpoint", builder=None, runner=None, reads=(), imports=("httpx",), extra="llm"),
     )
 }
 
@@ -146,6 +240,32 @@ def require(plugin: BackendPlugin) -> None:
         raise NotReady(
             f"The backend {plugin.name} needs {', '.join(missing)}, not installed here: pip install '{wanted}'"
         )
+
+
+def require_harness(family: str) -> BenchmarkPlugin:
+    """The plug-in of a family that this version has code to run; none of it is loaded.
+
+    Raises:
+        ConfigError: with the nearest names, when there is no such family.
+        NotReady: when there is no code, or the plug-in does not load.
+    """
+    plugin = benchmark(family)
+    if not plugin.runnable:
+        raise NotReady(
+            f"This version has no harness for benchmarks of the family {family}: their configurations can be listed, "
+            "explained and compared, not run. benchmark=resnet50-mini runs everywhere."
+        )
+    return plugin
+
+
+def dataset_opener(family: str) -> Any:
+    """The callable that opens a family's data set, see ``BenchmarkPlugin.dataset``; errors as ``require_harness``."""
+    return load(str(require_harness(family).dataset))
+
+
+def accuracy_scorer(family: str) -> Any:
+    """The callable that scores a family's accuracy log, see ``BenchmarkPlugin.accuracy``; errors the same."""
+    return load(str(require_harness(family).accuracy))
 
 
 def _joined(ours: dict[str, P], group: str, kind: type[P]) -> dict[str, P]:

@@ -31,7 +31,7 @@ from mlperf_registry.rules.round import round_names, rounds_of
 from mlperf_registry.schema.cell import AXES, Cell
 from mlperf_registry.schema.problem import ConfigError, Problem
 from mlperf_registry.schema.workload import Workload
-from mlperf_registry.structure import structure, unstructure
+from mlperf_registry.structure import Made, structure, unstructure
 
 State = Literal["meaningless", "untuned", "tuned"]
 _LEFT_OPEN = ("backend", "round", "tuned_round")
@@ -86,7 +86,7 @@ class CellRecord:
     @property
     def overrides(self) -> tuple[str, ...]:
         """The cell as a command line."""
-        return tuple(f"{axis}={option}" for axis, option in attrs.asdict(self.cell).items())
+        return tuple(f"{axis}={option}" for axis, option in self.cell.options.items())
 
     def composed(self) -> Composed:
         """The cell's values, through the matrix.
@@ -111,6 +111,7 @@ class Registry:
         self.matrix = Matrix(self.library)
         self._identities = Identities(self.library)
         self._rounds = Rounds(round_names(), rounds_of)
+        self._made = Made()
 
     @classmethod
     def load(
@@ -185,7 +186,7 @@ class Registry:
         Raises:
             ConfigError: with every problem, each with the file and line, or the override, that set the value.
         """
-        return structure(Workload, composed.tree, origin=composed.origin)
+        return structure(Workload, composed.tree, origin=composed.origin, made=self._made)
 
     @property
     def identities(self) -> Identities:
@@ -300,7 +301,7 @@ class Registry:
         return self._rounds
 
     def _judged(self, cell: Cell, given: Mapping[str, str]) -> CellRecord:
-        options = attrs.asdict(cell)
+        options = cell.options
         refused = meaningless(self._identities.benchmark(cell.benchmark), {**options, **given})
         if refused:
             return CellRecord(cell, "meaningless", "; ".join(problem.message for problem in refused), (), self)

@@ -58,17 +58,21 @@ def package_file(location: str) -> Path | None:
     return Path(next(iter(spec.submodule_search_locations))) / path
 
 
-def resolve_path(location: str, scratch: Path | None, *, source: str) -> Path:
+def resolve_path(location: str | None, scratch: Path | None, *, source: str) -> Path:
     """The absolute path of a model or data location of the config.
 
     Args:
-        location: ``package:...``, an absolute path, or a path relative to the scratch space.
+        location: ``package:...``, an absolute path, or a path relative to the scratch space; None where none is known.
         scratch: the scratch space, where one is set.
         source: where to get what is missing, for the error.
 
     Raises:
-        NotReady: when the path is relative and there is no scratch space, or nothing lies at the path.
+        NotReady: when no path is known, it is relative and there is no scratch space, or nothing lies there.
     """
+    if location is None:
+        raise NotReady(
+            f"No path of the model or the data is set. Get it: {source or NO_SOURCE}. Then set model.path or data.path."
+        )
     path = package_file(location) or Path(location)
     if not path.is_absolute():
         if scratch is None:

@@ -15,8 +15,9 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 import attrs
 
 from mlperf_registry import plugins
-from mlperf_registry.schema.components import PerComponent
-from mlperf_registry.schema.knob import Knob, knob_of
+from mlperf_registry.schema.applicability import Case, inapplicable, refusal
+from mlperf_registry.schema.components import FrozenMap, PerComponent
+from mlperf_registry.schema.knob import EVERYWHERE, Knob, knob_of
 from mlperf_registry.schema.problem import ConfigError, Problem
 from mlperf_registry.schema.quantity import example, is_quantity_unit, parse_quantity
 from mlperf_registry.schema.sections import Backend, Benchmark
@@ -43,6 +44,13 @@ class _Context:
     owned: bool
     problems: list[Problem]
     components: tuple[str, ...] | None = None
+    """Engines of the benchmark, once known: a bare value is theirs."""
+    known_components: tuple[str, ...] | None = None
+    """Keys of a per-component value: those engines, and the ones that only DLAs run."""
+    case: Case | None = None
+    """Which fields apply; None: any."""
+    made: Made | None = None
+    """Objects made before."""
 
     def refuse(self, path: Path, message: str, hint: str | None = None) -> Any:
         origin, line = self.origin(path)
@@ -53,8 +61,37 @@ class _Context:
 _Convert = Callable[[Any, Path, _Context], Any]
 
 
+class Made:
+    """Sections made of branches that many trees share, each made once; hand one to ``structure`` for all those trees.
+
+    Only for trees that nobody changes, such as those of composed cells, and for one way of structuring.
+    """
+
+    def __init__(self, remember: int = 50_000) -> None:
+        self._remember = remember
+        # Each branch is kept beside what was made of it, so that its id cannot be given to another.
+        self._objects: dict[tuple[Any, ...], tuple[Any, Any]] = {}
+
+    def find(self, key: tuple[Any, ...]) -> Any:
+        """What ``keep`` was given; None without."""
+        known = self._objects.get(key)
+        return None if known is None else known[1]
+
+    def keep(self, key: tuple[Any, ...], branch: Any, made: Any) -> None:
+        """Remember an object without problems."""
+        if len(self._objects) >= self._remember:
+            self._objects.clear()
+        self._objects[key] = (branch, made)
+
+
 def structure(
-    cls: type[T], tree: Mapping[str, Any], *, origin: Origin | None = None, canonical: bool = False, owned: bool = True
+    cls: type[T],
+    tree: Mapping[str, Any],
+    *,
+    origin: Origin | None = None,
+    canonical: bool = False,
+    owned: bool = True,
+    made: Made | None = None,
 ) -> T:
     """The object of ``cls`` that ``tree`` describes.
 
@@ -64,17 +101,17 @@ def structure(
         origin: path to (file or override, line), for the problems.
         canonical: the tree is JSON of ours, so numbers are bare and in the canonical unit.
         owned: make ``options`` too; without, they are left out, and no plug-in's code is loaded.
+        made: sections made of other trees, which share branches with this one.
 
     Raises:
         ConfigError: with every problem of the tree.
         NotReady: when the plug-in that owns ``options`` does not load.
     """
-    context = _Context(origin or _nowhere, canonical, owned, [])
+    context = _Context(origin or _nowhere, canonical, owned, [], made=made)
     wanted: Any = cls
-    made = _convert_class(wanted)(tree, (), context)
+    result: T = _convert_class(wanted)(tree, (), context)
     if context.problems:
         raise ConfigError(context.problems)
-    result: T = made
     return result
 
 
@@ -134,44 +171,91 @@ def _attrs_class(hint: Any) -> type | None:
 
 @cache
 def _convert_class(cls: Any) -> _Convert:
-    fields = [
-        (field.name, field.default is attrs.NOTHING, _convert_field(hint, knob_of(field)))
-        for field, hint in _fields(cls)
-    ]
-    names = [name for name, _, _ in fields]
-    known = frozenset(names)
     owned = cls in _OWNERS
+    names = [field.name for field, _ in _fields(cls)]
+    known = frozenset(names)
+    required = [field.name for field, _ in _fields(cls) if field.default is attrs.NOTHING]
+    converters = {
+        field.name: _convert_field(hint, knob_of(field))
+        for field, hint in _fields(cls)
+        if not (owned and field.name == "options")
+    }
+    alone = not owned and not _depends(cls)
 
     def convert(tree: Any, path: Path, context: _Context) -> Any:
         if not isinstance(tree, Mapping):
             return context.refuse(path, f"expected a section with {', '.join(names)}, got {tree!r}")
         if cls is Workload:
-            _note_components(tree, context)
+            _note_benchmark(tree, context)
+            return convert_new(tree, path, context)
+        if context.made is None:
+            return convert_new(tree, path, context)
+        key = (cls, id(tree)) if alone else (cls, id(tree), context.case, context.known_components)
+        found = context.made.find(key)
+        if found is None:
+            found = convert_new(tree, path, context)
+            if found is not _BAD:
+                context.made.keep(key, tree, found)
+        return found
+
+    def convert_new(tree: Mapping[str, Any], path: Path, context: _Context) -> Any:
         before = len(context.problems)
         for key in tree:
             if key not in known:
                 context.refuse(
                     (*path, str(key)), "no such field", nearest(str(key), names) or f"known: {', '.join(names)}"
                 )
+        if context.case is not None:
+            for name in inapplicable(cls, context.case) & tree.keys():
+                if tree[name] is not None:
+                    context.refuse((*path, name), *refusal(cls, name, context.case))
         made: dict[str, Any] = {}
-        for name, required, convert_value in fields:
-            value = tree.get(name)
-            if owned and name == "options":
-                made[name] = _convert_options(cls, tree, path, context)
-            elif value is not None:
-                made[name] = convert_value(value, (*path, name), context)
-            elif required:
+        for name, value in tree.items():
+            if value is not None and name in converters:
+                made[name] = converters[name](value, (*path, name), context)
+        for name in required:
+            if tree.get(name) is None:
                 context.refuse((*path, name), "required, and nothing sets it")
+        if owned:
+            made["options"] = _convert_options(cls, tree, path, context)
         return _BAD if len(context.problems) > before else cls(**made)
 
     return convert
 
 
-def _note_components(tree: Mapping[str, Any], context: _Context) -> None:
-    benchmark = tree.get("benchmark")
-    components = benchmark.get("components") if isinstance(benchmark, Mapping) else None
-    if isinstance(components, (list, tuple)):
-        context.components = tuple(str(component) for component in components)
+def _depends(cls: type) -> bool:
+    """Whether what is made depends on more than the section: on the cell that it stands in."""
+    return any(
+        knob_of(field).applies != EVERYWHERE
+        or PerComponent in (get_origin(hint), *map(get_origin, get_args(hint)))
+        or (_attrs_class(hint) is not None and (hint in _OWNERS or _depends(hint)))
+        for field, hint in _fields(cls)
+    )
+
+
+def _note_benchmark(tree: Mapping[str, Any], context: _Context) -> None:
+    """What the identities say that the rest of the workload is judged by, as far as they are well-formed."""
+
+    def names(section: str, field: str) -> tuple[str, ...] | None:
+        found = tree[section].get(field) if isinstance(tree.get(section), Mapping) else None
+        return tuple(str(name) for name in found) if isinstance(found, (list, tuple)) else None
+
+    def name(section: str, field: str) -> str | None:
+        found = tree[section].get(field) if isinstance(tree.get(section), Mapping) else None
+        return found if isinstance(found, str) else None
+
+    context.components = names("benchmark", "components")
+    if context.components is not None:
+        context.known_components = (*context.components, *(names("benchmark", "dla_components") or ()))
+    if not context.canonical:  # canonical trees hold every default, also where it has no effect
+        family = name("benchmark", "family")
+        ours = family in plugins.OUR_BENCHMARKS
+        context.case = Case(
+            name("benchmark", "id") if ours else None,
+            family if ours else None,  # which fields a third party's family reads, only its code knows
+            name("scenario", "name"),
+            name("harness", "name"),
+        )
 
 
 def _convert_options(cls: type, tree: Mapping[str, Any], path: Path, context: _Context) -> Any:
@@ -223,8 +307,10 @@ def _convert_type(hint: Any, knob: Knob) -> _Convert:
         return _sequence(_convert_type(arguments[0], knob))
     if origin is dict:
         return _mapping(_convert_type(arguments[1], knob), dict)
+    if origin is FrozenMap:
+        return _mapping(_convert_type(arguments[0], knob), FrozenMap)
     if origin is PerComponent:
-        return _per_component(_convert_type(arguments[0], knob))
+        return _per_component(_convert_type(arguments[0], knob), knob.one_for_all)
     if _attrs_class(hint) is not None:
         return _convert_class(hint)
     if hint is int and is_quantity_unit(knob.unit):
@@ -264,28 +350,29 @@ def _mapping(convert_item: _Convert, make: Callable[[dict[str, Any]], Any]) -> _
     return convert
 
 
-def _per_component(convert_item: _Convert) -> _Convert:
+def _per_component(convert_item: _Convert, one_for_all: bool) -> _Convert:
     whole = _mapping(convert_item, PerComponent)
 
     def convert(value: Any, path: Path, context: _Context) -> Any:
-        components = context.components
+        components, known = context.components, context.known_components
         if not isinstance(value, Mapping):
-            if components is not None and len(components) > 1:
+            if components is not None and len(components) > 1 and not one_for_all:
                 shown = ", ".join(f"{component}: ..." for component in components)
                 return context.refuse(
                     path, f"one value for {len(components)} components, got {value!r}", f"write {{{shown}}}"
                 )
             made = convert_item(value, path, context)
-            return _BAD if made is _BAD else PerComponent({components[0] if components else "model": made})
-        unknown = [str(key) for key in value if components is not None and key not in components]
+            return _BAD if made is _BAD else PerComponent(dict.fromkeys(components or ("model",), made))
+        unknown = [] if known is None else [str(key) for key in value if key not in known]
         for key in unknown:
-            assert components is not None
-            context.refuse(
-                (*path, key), "no such component", nearest(key, components) or f"known: {', '.join(components)}"
-            )
+            context.refuse((*path, key), "no such component", nearest(key, known or ()) or _listed(known or ()))
         return _BAD if unknown else whole(value, path, context)
 
     return convert
+
+
+def _listed(known: Iterable[str]) -> str:
+    return f"known: {', '.join(known)}"
 
 
 def _quantity(knob: Knob) -> _Convert:

@@ -11,6 +11,8 @@ import pytest
 from mlperf_registry import plugins
 from mlperf_registry.schema.plugin import BackendPlugin
 from mlperf_registry.schema.problem import ConfigError, NotReady
+from mlperf_registry.schema.workload import Workload
+from mlperf_registry.structure import leaf_fields
 
 GROUP = "mlperf_registry.backends"
 
@@ -73,7 +75,7 @@ def test_a_name_that_two_distributions_bring_belongs_to_neither(declare):
 def test_an_unknown_name_is_bad_input_with_the_nearest():
     with pytest.raises(ConfigError, match="did you mean onnxruntime"):
         plugins.backend("onxruntime")
-    with pytest.raises(ConfigError, match="known: resnet50"):
+    with pytest.raises(ConfigError, match=r"known: bert, .*resnet50"):
         plugins.benchmark("zebra")
 
 
@@ -88,3 +90,29 @@ def test_a_backend_without_its_library_says_what_to_install():
 def test_a_target_that_does_not_load_is_an_environment_that_is_not_ready(target):
     with pytest.raises(NotReady, match=f"{target} does not load"):
         plugins.load(target)
+
+
+def test_a_family_without_a_harness_is_known_and_not_ready():
+    assert not plugins.benchmark("bert").runnable
+    assert plugins.benchmark("resnet50").runnable
+    for code in (plugins.dataset_opener, plugins.accuracy_scorer):
+        with pytest.raises(NotReady, match="no harness for benchmarks of the family bert"):
+            code("bert")
+        with pytest.raises(ConfigError, match="did you mean bert"):
+            code("bret")
+
+
+@pytest.mark.parametrize("plugin", [*plugins.OUR_BENCHMARKS.values(), *plugins.OUR_BACKENDS.values()])
+def test_the_options_that_our_plugins_name_are_there(plugin):
+    assert plugin.options is None or plugins.load(plugin.options).__attrs_attrs__
+
+
+def test_every_path_that_a_builder_of_ours_reads_is_a_field_somewhere():
+    paths = {".".join(path) for path, _, _ in leaf_fields(Workload)}
+    for section, table in (("benchmark", plugins.OUR_BENCHMARKS), ("backend", plugins.OUR_BACKENDS)):
+        for plugin in table.values():
+            if plugin.options is not None:
+                paths |= {f"{section}.options.{'.'.join(p)}" for p, _, _ in leaf_fields(plugins.load(plugin.options))}
+    sections = {path.rpartition(".")[0] for path in paths}
+    for plugin in plugins.OUR_BACKENDS.values():
+        assert set(plugin.reads) <= paths | sections

@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mlperf_registry import plugins
 from mlperf_registry.schema.components import PerComponent
 from mlperf_registry.schema.knob import at_least, knob
+from mlperf_registry.schema.plugin import BenchmarkPlugin
 from mlperf_registry.schema.problem import ConfigError
 from mlperf_registry.schema.workload import Workload
 from mlperf_registry.structure import leaf_fields, structure, unstructure
@@ -27,7 +29,7 @@ TREE = {
         "rules_as": "resnet50",
         "loadgen_key": "resnet50",
         "components": ["resnet50"],
-        "scenarios": ["offline"],
+        "scenarios": ["server"],
         "accuracy_targets": ["k_99"],
         "harnesses": ["native"],
         "backends": ["onnxruntime"],
@@ -41,7 +43,7 @@ TREE = {
             "scale": [90],
         },
     },
-    "scenario": {"name": "Offline", "first_try_min_query_count": 1},
+    "scenario": {"name": "Server", "first_try_min_query_count": 1},
     "accuracy_target": {"name": "0.99", "fraction": 0.99},
     "power_setting": {"name": "MaxP"},
     "harness": {"name": "native"},
@@ -151,14 +153,56 @@ def test_one_value_for_several_components_is_refused_with_their_names():
     assert "clip1: ..., unet: ..., vae: ..." in (problems(tree)["builder.gpu_batch_size"].hint or "")
 
 
+@pytest.mark.parametrize(
+    ("path", "value", "cure"),
+    [
+        ("loadgen.offline_expected_qps", 9, "scenario offline"),
+        ("triton.instance_group_count", 2, "harness triton, "),
+        ("builder.use_fp8", True, "benchmarks of bert, llm"),
+        ("llm.tensor_parallelism", 2, "benchmarks of llm, "),
+        ("llm.trtllm_build_flags", {"max_seq_len": 2048}, "benchmarks of llm, "),
+    ],
+)
+def test_a_field_set_where_it_has_no_effect_is_refused_with_the_place_where_it_has(path, value, cure):
+    (problem,) = problems(changed(path, value)).values()
+    assert problem.path.startswith(path)
+    assert "has no effect with" in problem.message and cure in (problem.hint or "")
+    assert structure(Workload, changed(path, None))
+
+
+def test_an_empty_section_sets_nothing():
+    assert structure(Workload, changed("llm", {"trtllm_build_flags": {}})) == structure(Workload, TREE)
+
+
+def test_a_family_that_is_not_ours_may_read_any_field(monkeypatch):
+    tree = changed("llm.tensor_parallelism", 2)
+    tree["benchmark"] = {**tree["benchmark"], "family": "theirs", "options": None}
+    theirs = BenchmarkPlugin(family="theirs")
+    monkeypatch.setattr(plugins, "benchmarks", lambda: {"theirs": theirs})
+    assert structure(Workload, tree).llm.tensor_parallelism == 2
+
+
+def test_a_bare_precision_holds_for_all_components_and_dlas_have_engines_of_their_own():
+    tree = changed("benchmark.components", ["clip1", "unet"])
+    tree["benchmark"]["dla_components"] = ["backbone"]
+    tree["builder"] = {"precision": "fp8", "gpu_batch_size": {"clip1": 1, "unet": 2}, "dla_batch_size": {"backbone": 2}}
+    tree["scenario"]["name"] = "Offline"
+    del tree["loadgen"]["server_target_latency_ns"]
+    builder = structure(Workload, tree).builder
+    assert builder.precision == {"clip1": "fp8", "unet": "fp8"}
+    assert builder.dla_batch_size == {"backbone": 2}
+
+
 def test_an_unknown_family_names_the_known_ones():
     assert "resnet50" in (problems(changed("benchmark.family", "resnet51"))["benchmark.family"].hint or "")
 
 
 def test_every_leaf_of_the_schema_has_a_doc_that_is_a_sentence():
-    for path, field, _ in leaf_fields(Workload):
-        doc = field.metadata["knob"].doc
-        assert doc.endswith("."), ".".join(path)
+    owned = [plugin.options for plugin in (*plugins.OUR_BENCHMARKS.values(), *plugins.OUR_BACKENDS.values())]
+    for cls in (Workload, *(plugins.load(target) for target in owned if target)):
+        for path, field, _ in leaf_fields(cls):
+            doc = field.metadata["knob"].doc
+            assert doc.endswith("."), ".".join(path)
 
 
 junk = st.one_of(

@@ -17,7 +17,7 @@ from mlperf_registry.compose.library import Library
 from mlperf_registry.compose.nearest import nearest
 from mlperf_registry.compose.override import Override
 from mlperf_registry.compose.tree import OutsideDialect
-from mlperf_registry.compose.tuned import TunedCell
+from mlperf_registry.compose.tuned import TunedCell, age
 from mlperf_registry.compose.tuned_file import variant_of
 from mlperf_registry.schema.cell import AXES, canonical_option
 from mlperf_registry.schema.problem import ConfigError, Problem
@@ -166,8 +166,8 @@ def default_tuned_round(library: Library, options: Mapping[str, str], round_name
     tuned = library.tuned
     variant = variant_of(options["accuracy_target"], options["harness"], options["power_setting"])
     other_backends: dict[str, tuple[str, ...]] = {}
-    for name in sorted(tuned.rounds, key=_age, reverse=True):
-        if _age(name) > _age(round_name) or name not in library.options("tuned_round"):
+    for name in tuned.rounds_of(options["system"], options["benchmark"], options["scenario"]):
+        if age(name) > age(round_name) or name not in library.options("tuned_round"):
             continue
         cell = TunedCell(name, options["system"], options["benchmark"], options["scenario"])
         if tuned.holds(cell, variant, options["backend"]):
@@ -196,7 +196,3 @@ def _option(identities: Identities, group: str, name: str) -> tuple[str, str | N
     if group == "benchmark" and with_target is not None and with_target["benchmark"].lower() in names:
         return names[with_target["benchmark"].lower()], canonical_option("accuracy_target", with_target["target"])
     return name, None
-
-
-def _age(round_name: str) -> tuple[int, ...]:
-    return tuple(int(number) for number in re.findall(r"\d+", round_name))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 import attrs
 
@@ -27,16 +28,16 @@ class Entry:
     """May hold ``${group}``."""
     optional: bool = False
 
-    def resolved(self, choices: Mapping[str, str | None]) -> str | None:
-        """The option with other groups' choices filled in.
+    def filled(self, option: str, choices: Mapping[str, str | None]) -> str:
+        """The option chosen for this group, with other groups' choices filled in.
 
         Raises:
             OutsideDialect: when a reference is to no choice, or to one that refers on.
         """
-        option = choices[self.group] if self.group else self.option
-        if option is None or "${" not in option:
-            return option
-        filled = _CHOICE.sub(lambda match: _plain(choices, match[1]), option)
+        texts, groups = _pieces(option)
+        filled = texts[0]
+        for group, text in zip(groups, texts[1:], strict=True):
+            filled += _plain(choices, group) + text
         if "${" in filled:
             raise OutsideDialect(f"{self.group}: {option}")
         return filled
@@ -78,6 +79,13 @@ def _entry(item: object) -> Entry | None:
     ):
         raise OutsideDialect(f"defaults: {item!r}")
     return Entry(group, option, optional)
+
+
+@lru_cache(maxsize=256)
+def _pieces(option: str) -> tuple[list[str], list[str]]:
+    """The texts of an option, and the groups whose choices stand between them."""
+    pieces = _CHOICE.split(option)
+    return pieces[::2], pieces[1::2]
 
 
 def _plain(choices: Mapping[str, str | None], group: str) -> str:

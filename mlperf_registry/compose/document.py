@@ -66,7 +66,13 @@ class Document:
     """
 
     def __init__(
-        self, origin: str, content: dict[Any, Any], *, text: str = "", package: str | None = "_global_"
+        self,
+        origin: str,
+        content: dict[Any, Any],
+        *,
+        text: str = "",
+        source: Path | None = None,
+        package: str | None = "_global_",
     ) -> None:
         self.origin = origin
         self.content = content
@@ -74,11 +80,13 @@ class Document:
         self.tree = {key: value for key, value in content.items() if key != "defaults"}
         self.package = package
         self._text = text
+        self._source = source
 
     @cached_property
     def lines(self) -> dict[tuple[str, ...], int]:
         """Path of each key to its 1-based line; parsed a second time, since most files are never asked."""
         found: dict[tuple[str, ...], int] = {}
+        text = self._text if self._source is None else self._source.read_text(encoding="utf-8")
 
         def walk(node: Any, path: tuple[str, ...]) -> None:
             if isinstance(node, yaml.MappingNode):
@@ -87,7 +95,7 @@ class Document:
                     found[here] = key.start_mark.line + 1
                     walk(value, here)
 
-        walk(yaml.compose(self._text, Loader=_Loader), ())
+        walk(yaml.compose(text, Loader=_Loader), ())
         return found
 
 

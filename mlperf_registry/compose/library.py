@@ -6,8 +6,9 @@ Hydra's source, the choices and the matrix all read from here, so none can see a
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from functools import cached_property, partial
 from pathlib import Path
 
 import attrs
@@ -16,6 +17,7 @@ from mlperf_registry.compose.document import Document, generated, load_yaml
 from mlperf_registry.compose.fields import nulls, option_fields, workload_fields
 from mlperf_registry.compose.nearest import nearest
 from mlperf_registry.compose.override import Override
+from mlperf_registry.compose.parsed_cache import ParsedCache
 from mlperf_registry.compose.tuned import Tuned
 from mlperf_registry.compose.tuned_file import Vocabulary
 from mlperf_registry.plugins import conf_roots
@@ -71,6 +73,8 @@ class Library:
         self.roots = roots
         self._documents: dict[tuple[str, str], Document | None] = {}
         self._options: dict[str, tuple[str, ...]] = {}
+        self._listed: dict[str, dict[str, Path]] = {}
+        self._cache: ParsedCache | None = None
 
     @cached_property
     def config(self) -> Document:
@@ -96,6 +100,7 @@ class Library:
             tuple(folder for folder in folders if folder.is_dir()),
             Vocabulary(tuple(self.options(group) for group in _VARIANT_GROUPS), self.options("backend")),
             shown=self._shown,
+            load=self._read,
         )
 
     def options(self, group: str) -> tuple[str, ...]:
@@ -122,6 +127,41 @@ class Library:
         if key not in self._documents:
             self._documents[key] = self._load(group, option)
         return self._documents[key]
+
+    def read_all(self, cache: Path | None = None) -> None:
+        """Read every option of every group, and every tuned file.
+
+        Args:
+            cache: a folder that keeps what was read for the next time; without, everything is parsed.
+
+        Raises:
+            ConfigError: with every problem of every file.
+        """
+        if cache is not None:
+            roots = (self.roots.conf, *self.roots.plugins, *self.roots.systems)
+            self._cache = ParsedCache(cache, roots)
+        problems: list[Problem] = []
+        for read in self._readers():
+            try:
+                read()
+            except ConfigError as error:
+                problems.extend(error.problems)
+        if self._cache is not None:
+            self._cache.save()
+            self._cache = None
+        if problems:
+            raise ConfigError(dict.fromkeys(problems))
+
+    def _readers(self) -> Iterator[Callable[[], object]]:
+        """Each reads one file, or lists the files of a group: what cannot be listed is not read."""
+        yield lambda: self.config
+        for group in self.groups:
+            if group != TUNED:
+                yield partial(self._files, group)
+                yield from (partial(self.document, group, option) for option in self._listed.get(group, ()))
+        yield lambda: self.tuned.cells
+        with suppress(ConfigError):
+            yield from (partial(self.tuned.file, cell) for cell in (*self.tuned.cells, *self.tuned.shared))
 
     def is_choice(self, override: Override) -> bool:
         """Whether the override chooses an option of a group."""
@@ -161,7 +201,10 @@ class Library:
             name = self._identity("backend", option, "name")
             return None if name is None else generated(nulls(option_fields(None, name)))
         path = None if group == TUNED else self._path(group, option)
-        return None if path is None else load_yaml(path, self._shown(path))
+        return None if path is None else self._read(path, self._shown(path))
+
+    def _read(self, path: Path, origin: str) -> Document:
+        return load_yaml(path, origin) if self._cache is None else self._cache.load(path, origin)
 
     def _identity(self, section: str, option: str, key: str) -> str | None:
         document = self.document(section, option)
@@ -186,6 +229,12 @@ class Library:
                 yield path
 
     def _files(self, group: str) -> dict[str, Path]:
+        """The files of a group's options. A folder is listed once: a registry shows what was there when it looked."""
+        if group not in self._listed:
+            self._listed[group] = self._list(group)
+        return self._listed[group]
+
+    def _list(self, group: str) -> dict[str, Path]:
         found: dict[str, Path] = {}
         clashes = []
         for root in (self.roots.conf, *self.roots.plugins):

@@ -10,21 +10,24 @@ import re
 from collections.abc import Iterable
 
 _SHOWN = 12
+_CLOSE = 8
 _PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 """A dotted path, which the name of a round (v6.1) is not."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """A hint: the names close to ``name``, or the known ones where none is close."""
+    """A hint: the names that ``name`` is a part of, else those close to it, else the known ones."""
     names = sorted(set(known))
     folded = {candidate.lower(): candidate for candidate in names}
-    close = [folded[found] for found in difflib.get_close_matches(name.lower(), folded, n=3)]
+    longer = sorted((found for found in folded if name and name.lower() in found), key=len)
+    close = [folded[found] for found in longer or difflib.get_close_matches(name.lower(), folded, n=3)]
     if not close and _PATH.fullmatch(name):
         # A right leaf in the wrong section: compare last parts.
         last = name.rpartition(".")[2].lower()
         close = [full for full in names if full.rpartition(".")[2].lower() == last][:3]
     if close:
-        return f"did you mean {' or '.join(close)}?"
+        more = f", or one of {len(close) - _CLOSE} more" if len(close) > _CLOSE else ""
+        return f"did you mean {' or '.join(close[:_CLOSE])}{more}?"
     if not names:
         return "there are none"
     shown = names

@@ -17,7 +17,7 @@ Kind = Literal["change", "add", "delete"]
 
 _PLAIN = re.compile(
     r"(?P<add>\+{0,2})(?P<key>[A-Za-z_][\w.]*)="
-    r"(?P<value>[A-Za-z_]\w*(?:[.-]\w+)*|-?(?:0|[1-9]\d*)(?P<fraction>\.\d+)?)",
+    r"(?P<value>(?P<text>(?:\d+[A-DF-Za-df-z]|[A-Za-z_])\w*(?:[.-]\w+)*)|-?(?:0|[1-9]\d*)(?P<fraction>\.\d+)?)",
     re.ASCII,
 )
 _CONSTANTS: dict[str, Any] = {"true": True, "false": False, "null": None}
@@ -67,7 +67,7 @@ def _scalar(match: re.Match[str]) -> Any:
     value = match["value"]
     if value.lower() in _CONSTANTS:
         return _CONSTANTS[value.lower()]
-    if value[0].isalpha() or value[0] == "_":
+    if match["text"]:
         return value
     return float(value) if match["fraction"] else int(value)
 

@@ -93,6 +93,34 @@ def overlay(base: Tree, top: Tree, *, strict: bool = True) -> Tree:
     return merged
 
 
+class Overlay:
+    """``overlay`` that remembers how branches below the top merged: cells of one kind then share what came of it."""
+
+    def __init__(self, remember: int = 20_000) -> None:
+        self._remember = remember
+        # Both branches are kept beside their result, so that their ids cannot be given to others.
+        self._merged: dict[tuple[int, int], tuple[Tree, Tree, Tree]] = {}
+
+    def __call__(self, base: Tree, top: Tree) -> Tree:
+        """As ``overlay``."""
+        pairs = {key: (base[key], new) for key, new in top.items() if _both(base.get(key), new)}
+        merged = overlay(base, {key: new for key, new in top.items() if key not in pairs})
+        for key, (old, new) in pairs.items():
+            merged[key] = self._branch(old, new)
+        return merged
+
+    def _branch(self, base: Tree, top: Tree) -> Tree:
+        key = (id(base), id(top))
+        known = self._merged.get(key)
+        if known is not None:
+            return known[2]
+        merged = overlay(base, top)
+        if len(self._merged) >= self._remember:
+            self._merged.clear()
+        self._merged[key] = (base, top, merged)
+        return merged
+
+
 def nested(path: Path, node: Any) -> Tree:
     """The tree whose only value, at ``path``, is ``node``."""
     for key in reversed(path):
@@ -151,11 +179,17 @@ def without_nulls(tree: Mapping[str, Any]) -> Tree:
 
 
 class Finisher:
-    """Turns trees of leaves into plain ones. Branches without interpolations are remembered, since cells share them."""
+    """Turns trees of leaves into plain ones.
+
+    Branches are remembered, since cells share them: a branch is then one object in all of them, and whoever reads it
+    can tell that it was read before.
+    """
 
     def __init__(self, remember: int = 20_000) -> None:
         self._remember = remember
-        self._done: dict[int, tuple[Tree, Tree]] = {}
+        # Each node is kept beside its result, so that its id cannot be given to another.
+        self._fixed: dict[int, tuple[Tree, Tree]] = {}
+        self._filled: dict[tuple[Any, ...], tuple[Tree, Tree]] = {}
 
     def plain(self, tree: Tree) -> Tree:
         """Values with references resolved and nulls dropped.
@@ -163,32 +197,56 @@ class Finisher:
         Raises:
             OutsideDialect: for a reference that is not a plain path to a value that is there.
         """
-        return self._branch(tree, tree)[0]
+        return self._made(tree, tree)[0]
 
     def _branch(self, node: Tree, root: Tree) -> tuple[Tree, bool]:
         """The plain branch, and whether it is free of references."""
-        known = self._done.get(id(node))
+        known = self._fixed.get(id(node))
         if known is not None:
             return known[1], True
+        plain, found = self._made(node, root)
+        if found:
+            return self._once(node, plain, found), False
+        if len(self._fixed) >= self._remember:
+            self._fixed.clear()
+        self._fixed[id(node)] = (node, plain)
+        return plain, True
+
+    def _made(self, node: Tree, root: Tree) -> tuple[Tree, list[Any]]:
+        """The plain branch, and what tells it from others of the same node: what its references led to."""
         plain: Tree = {}
-        fixed = True
+        found: list[Any] = []
         for key, child in node.items():
             if type(child) is dict:
                 plain[key], free = self._branch(child, root)
-                fixed = fixed and free
+                if not free:
+                    found.append(id(plain[key]))
             elif child.resolver is not None:
-                fixed = False
                 value = child.resolver(root, ())
+                found.append((type(value), value))
                 if value is not None:
                     plain[key] = without_nulls(value) if type(value) is dict else value
             elif child.value is not None:
                 plain[key] = child.value
-        if fixed:
-            if len(self._done) >= self._remember:
-                self._done.clear()
-            # The node is kept beside its result, so that its id cannot be given to another.
-            self._done[id(node)] = (node, plain)
-        return plain, fixed
+        return plain, found
+
+    def _once(self, node: Tree, plain: Tree, found: list[Any]) -> Tree:
+        """The branch made of the node before, if its references led to the same values then."""
+        key = (id(node), *found)
+        try:
+            known = self._filled.get(key)
+        except TypeError:  # a reference to a list or a mapping, which cannot be looked up
+            return plain
+        if known is not None:
+            return known[1]
+        if len(self._filled) >= self._remember:
+            self._filled.clear()
+        self._filled[key] = (node, plain)
+        return plain
+
+
+def _both(old: Any, new: Any) -> bool:
+    return type(old) is dict and type(new) is dict
 
 
 def _resolver(value: Any) -> Resolver | None:

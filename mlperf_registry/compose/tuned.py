@@ -5,14 +5,16 @@ The one truth about both: Hydra's source and the matrix ask here.
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable, Iterator
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import product
 from pathlib import Path
 
 import attrs
 
-from mlperf_registry.compose.document import load_yaml
+from mlperf_registry.compose.document import Document, load_yaml
 from mlperf_registry.compose.tree import OutsideDialect, Tree, overlay
 from mlperf_registry.compose.tuned_file import TunedFile, Vocabulary, read_tuned_file, variant_of
 from mlperf_registry.schema.problem import ConfigError, Problem
@@ -20,6 +22,12 @@ from mlperf_registry.schema.problem import ConfigError, Problem
 SHARED = "_shared"
 """Stands for the system in the path of a shared file."""
 _LAYOUT = f"tuned/<round>/<system or {SHARED}>/<benchmark>/<scenario>.yaml"
+
+
+@cache
+def age(round_name: str) -> tuple[int, ...]:
+    """Sorts rounds, oldest first."""
+    return tuple(int(number) for number in re.findall(r"\d+", round_name))
 
 
 @attrs.frozen(order=True)
@@ -39,7 +47,12 @@ class Tuned:
     """The folders ``tuned`` of all roots, strongest first; a file is taken from the first that has it."""
 
     def __init__(
-        self, folders: tuple[Path, ...], vocabulary: Vocabulary, *, shown: Callable[[Path], str] = str
+        self,
+        folders: tuple[Path, ...],
+        vocabulary: Vocabulary,
+        *,
+        shown: Callable[[Path], str] = str,
+        load: Callable[[Path, str], Document] = load_yaml,
     ) -> None:
         """Nothing is read yet.
 
@@ -47,10 +60,12 @@ class Tuned:
             folders: each holds ``<round>/<system>/<benchmark>/<scenario>.yaml``.
             vocabulary: the names that files may use.
             shown: a path's name for people.
+            load: reads a file, given its path and its name.
         """
         self._folders = folders
         self._vocabulary = vocabulary
         self._shown = shown
+        self._load = load
         self._files: dict[TunedCell, TunedFile | None] = {}
         self._layers: dict[str, tuple[Tree, ...] | None] = {}
 
@@ -58,6 +73,17 @@ class Tuned:
     def rounds(self) -> tuple[str, ...]:
         """Rounds with tuned values."""
         return tuple(sorted({cell.tuned_round for cell in self.cells}))
+
+    def rounds_of(self, system: str, benchmark: str, scenario: str) -> tuple[str, ...]:
+        """Rounds with a file for the cell, newest first."""
+        return self._rounds_of.get((system, benchmark, scenario), ())
+
+    @cached_property
+    def _rounds_of(self) -> dict[tuple[str, str, str], tuple[str, ...]]:
+        found: dict[tuple[str, str, str], list[str]] = {}
+        for cell in self.cells:
+            found.setdefault((cell.system, cell.benchmark, cell.scenario), []).append(cell.tuned_round)
+        return {key: tuple(sorted(rounds, key=age, reverse=True)) for key, rounds in found.items()}
 
     @cached_property
     def cells(self) -> tuple[TunedCell, ...]:
@@ -142,22 +168,25 @@ class Tuned:
         return tuple(layer for file in files if file is not None for layer in file.layers(frozenset(variant)))
 
     def _read(self, cell: TunedCell, path: Path) -> TunedFile:
-        return read_tuned_file(load_yaml(path, self._shown(path)), self._vocabulary, shared=cell.system == SHARED)
+        return read_tuned_file(self._load(path, self._shown(path)), self._vocabulary, shared=cell.system == SHARED)
 
     @cached_property
     def _paths(self) -> dict[TunedCell, Path]:
         found: dict[TunedCell, Path] = {}
         misplaced = []
         for folder in self._folders:
-            for path in sorted(folder.rglob("*.yaml")):
-                parts = (*path.parent.relative_to(folder).parts, path.stem)
-                if len(parts) == 4:
-                    found.setdefault(TunedCell(*parts), path)
-                else:
-                    misplaced.append(path)
+            for directory, _, names in os.walk(folder):
+                above = Path(directory).relative_to(folder).parts
+                for name in names:
+                    path = Path(directory, name)
+                    if path.suffix == ".yaml":
+                        if len(above) == 3:
+                            found.setdefault(TunedCell(*above, path.stem), path)
+                        else:
+                            misplaced.append(path)
         if misplaced:
             raise ConfigError(
                 Problem("tuned", "lies at the wrong depth", self._shown(path), hint=f"move it to {_LAYOUT}")
-                for path in misplaced
+                for path in sorted(misplaced)
             )
         return found

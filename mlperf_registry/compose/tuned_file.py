@@ -5,7 +5,8 @@ A name that nothing matches would be silent otherwise: the values below it would
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Set
+from functools import cache
 from itertools import product
 from typing import Any
 
@@ -36,14 +37,24 @@ class Vocabulary:
     backends: tuple[str, ...]
 
     @property
-    def variants(self) -> dict[str, tuple[str, ...]]:
+    def variants(self) -> Mapping[str, tuple[str, ...]]:
         """Name of each variant to its options."""
-        return {variant_of(*options): options for options in product(*self.axes)}
+        return _variants(self.axes)
 
     @property
-    def names(self) -> set[str]:
+    def names(self) -> Set[str]:
         """Options that distinguish a variant."""
-        return {name for options in self.axes for name in options} - set(PLAIN_OPTIONS)
+        return _names(self.axes)
+
+
+@cache
+def _variants(axes: tuple[tuple[str, ...], ...]) -> Mapping[str, tuple[str, ...]]:
+    return {variant_of(*options): options for options in product(*axes)}
+
+
+@cache
+def _names(axes: tuple[tuple[str, ...], ...]) -> Set[str]:
+    return frozenset(name for options in axes for name in options) - set(PLAIN_OPTIONS)
 
 
 @attrs.frozen

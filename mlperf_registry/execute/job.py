@@ -154,8 +154,7 @@ def _find_model(workload: Workload) -> None:
 
 
 def _open_data(workload: Workload) -> None:
-    plugin = plugins.benchmark(workload.benchmark.family)
-    plugins.load(plugin.dataset)(workload.data, workload.benchmark.options, scratch())
+    plugins.dataset_opener(workload.benchmark.family)(workload.data, workload.benchmark.options, scratch())
 
 
 def _measure(workload: Workload, plan: Plan, engine: Engine, folder: RunFolder, progress: Progress) -> Plan:

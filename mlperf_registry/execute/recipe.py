@@ -31,13 +31,14 @@ def make_recipe(workload: Workload, scratch: Path | None) -> Recipe:
     The model must be one file: its digest stands for all of it.
 
     Raises:
-        NotReady: when the model or the engine library is missing, the library does not say its version, or the model
-            keeps tensors in other files.
+        NotReady: when the benchmark's harness, the model or the engine library is missing, the library does not say its
+            version, or the model keeps tensors in other files.
     """
+    plugins.require_harness(workload.benchmark.family)
     plugin = plugins.backend(workload.backend.name)
     plugins.require(plugin)
     assert plugin.builder is not None
-    read = {path: value_at(workload, path) for path in plugin.reads}
+    read = {path: found for path in plugin.reads if (found := value_at(workload, path)) is not None}
     model = resolve_path(workload.model.path, scratch, source=workload.model.source)
     _require_whole(model)
     library = library_distribution(plugin)
@@ -78,13 +79,18 @@ def key_of(expanded: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(expanded, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:16]
 
 
-def value_at(workload: Workload, path: str) -> tuple[Any, bool]:
-    """The value at a dotted path, and whether it is the default of its field."""
+def value_at(workload: Workload, path: str) -> tuple[Any, bool] | None:
+    """The value at a dotted path, and whether it is the default of its field.
+
+    None where the benchmark or backend owns no such option: one builder serves families with different options.
+    """
     node: Any = workload
     default: Any = attrs.NOTHING
     for name in path.split("."):
-        default = attrs.fields_dict(type(node))[name].default
-        node = getattr(node, name)
+        field = attrs.fields_dict(type(node)).get(name) if attrs.has(type(node)) else None
+        if field is None:
+            return None
+        default, node = field.default, getattr(node, name)
     return node, default is not attrs.NOTHING and bool(node == default)
 
 

@@ -63,15 +63,15 @@ def score_accuracy(run: Run, plan: Plan) -> Accuracy:
         RunFailed: when the log cannot be scored.
     """
     workload = run.workload
-    plugin = plugins.benchmark(workload.benchmark.family)
+    family, options = workload.benchmark.family, workload.benchmark.options
     scratch = Path(run.scratch) if run.scratch else None
-    dataset = plugins.load(plugin.dataset)(workload.data, workload.benchmark.options, scratch)
+    dataset = plugins.dataset_opener(family)(workload.data, options, scratch)
     folder = Path(run.folder) / run.tests["accuracy"].log_dir
-    score = plugins.load(plugin.accuracy)(folder / "mlperf_log_accuracy.json", dataset, workload.benchmark.options)
+    score = plugins.accuracy_scorer(family)(folder / "mlperf_log_accuracy.json", dataset, options)
     write_text(folder / "accuracy.txt", score.text)
     metric = workload.benchmark.accuracy_metric
     if metric not in score.values:
-        raise RunFailed(f"The accuracy code of {plugin.family} gave {', '.join(score.values)}, and {metric} decides.")
+        raise RunFailed(f"The accuracy code of {family} gave {', '.join(score.values)}, and {metric} decides.")
     target = next((bound.min for bound in plan.accuracy_bounds if bound.metric == metric), None)
     passed = score.samples == len(dataset) and all(_holds(bound, score.values) for bound in plan.accuracy_bounds)
     return Accuracy(metric=metric, value=score.values[metric], target=target, passed=passed, samples=score.samples)

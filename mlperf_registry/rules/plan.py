@@ -39,7 +39,11 @@ def make_plan(workload: Workload) -> Plan:
     return Plan(
         workload=workload,
         performance=performance,
-        accuracy=performance if rate is None else attrs.evolve(performance, server_target_qps=rate),
+        accuracy=attrs.evolve(
+            performance,
+            server_target_qps=performance.server_target_qps if rate is None else rate,
+            accuracy_sample_count_override=_accuracy_samples(case),
+        ),
         accuracy_bounds=_accuracy_bounds(case),
         breaches=breaches(case),
         loadgen_wheels=case.round.loadgen_wheels,
@@ -78,6 +82,7 @@ def _settings(workload: Workload, round_: Round, rules: BenchmarkRules | None) -
     here = round_.scenario(rules, option)
     # LoadGen takes the settings of every scenario, whichever it runs; Interactive lends Server its latencies.
     server = here if option == "interactive" else round_.scenario(rules, "server")
+    tokens = (rules and rules.token_latency_scaling_factor) or 0
     single, multi = round_.scenario(rules, "singlestream"), round_.scenario(rules, "multistream")
     return LoadGenSettings(
         scenario=_LOADGEN_SCENARIO[workload.scenario.name],
@@ -98,20 +103,30 @@ def _settings(workload: Workload, round_: Round, rules: BenchmarkRules | None) -
         qsl_rng_seed=_first(asked.qsl_rng_seed, round_.seeds.qsl),
         sample_index_rng_seed=_first(asked.sample_index_rng_seed, round_.seeds.sample_index),
         schedule_rng_seed=_first(asked.schedule_rng_seed, round_.seeds.schedule),
-        sample_concatenate_permutation=rules is not None and rules.equal_issue,
+        sample_concatenate_permutation=rules is not None and rules.issues_equally(option),
         performance_sample_count_override=_samples_held(workload, rules),
-        use_token_latencies=rules is not None and rules.use_token_latencies,
+        use_token_latencies=_first(asked.use_token_latencies, rules is not None and rules.use_token_latencies),
         ttft_latency_ns=_first(asked.ttft_latency_ns, server.ttft_latency, _default("ttft_latency_ns")),
         tpot_latency_ns=_first(asked.tpot_latency_ns, server.tpot_latency, _default("tpot_latency_ns")),
+        infer_token_latencies=tokens > 0,
+        token_latency_scaling_factor=tokens,
         enable_trace=asked.log_enable_trace,
     )
 
 
 def _samples_held(workload: Workload, rules: BenchmarkRules | None) -> int:
-    """No more than the set has: LoadGen would draw samples that are not there."""
-    whole = workload.data.sample_count
-    least = whole if rules is None else rules.performance_sample_count
-    return min(_first(workload.loadgen.performance_sample_count_override, least), whole)
+    """No more than the set has: LoadGen would draw samples that are not there. 0 where nobody counted: the QSL says."""
+    least, whole = (None, None) if rules is None else (rules.performance_sample_count, rules.dataset_size)
+    whole = workload.data.sample_count or whole
+    held = _first(workload.loadgen.performance_sample_count_override, least, whole, 0)
+    return held if whole is None else min(held, whole)
+
+
+def _accuracy_samples(case: Case) -> int:
+    """How many samples the accuracy run takes; 0, as LoadGen says it, for all."""
+    if case.benchmark is None or case.workload.benchmark.mini:
+        return 0
+    return case.bounds.accuracy_sample_count or case.benchmark.accuracy_sample_count or 0
 
 
 def _accuracy_bounds(case: Case) -> tuple[AccuracyBound, ...]:

@@ -6,6 +6,8 @@ The numbers are data, so that a new round is a new file and an old one never mov
 from __future__ import annotations
 
 import difflib
+import re
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +23,12 @@ from mlperf_registry.structure import structure
 ScenarioOption = Literal["singlestream", "multistream", "server", "interactive", "offline"]
 
 _FOLDER = Path(__file__).parent / "rounds"
+
+_SCALARS: dict[str, Callable[[str], Any]] = {
+    "tag:yaml.org,2002:int": int,
+    "tag:yaml.org,2002:float": float,
+    "tag:yaml.org,2002:bool": lambda text: text == "true",
+}
 
 
 @attrs.frozen(kw_only=True)
@@ -42,9 +50,17 @@ class ScenarioRules:
     )
     min_query_count: int | None = knob("LoadGen's minimum; of samples in offline.", check=at_least(1), default=None)
     fewest_queries: int | None = knob(
-        "What early stopping needs at least.", unit="queries", check=at_least(1), default=None
+        "Queries that a valid run has at least, or early stopping needs; samples in offline.",
+        check=at_least(1),
+        default=None,
     )
     samples_per_query: int | None = knob("Samples in a query.", unit="samples", check=at_least(1), default=None)
+    fixed_rate: float | None = knob(
+        "Queries arrive at this rate, and the samples per query are the result: MultiStream up to v1.0.",
+        unit="queries/s",
+        check=above(0),
+        default=None,
+    )
     target_latency: int | None = knob("Bound on a query's latency.", unit="ns", check=above(0), default=None)
     ttft_latency: int | None = knob("Bound on time to first token.", unit="ns", check=above(0), default=None)
     tpot_latency: int | None = knob("Bound on time per output token.", unit="ns", check=above(0), default=None)
@@ -52,6 +68,7 @@ class ScenarioRules:
         "Samples of the accuracy run, where not all.", check=at_least(1), default=None
     )
     metric: str | None = knob("Key of LoadGen's detail log that the round compares.", default=None)
+    not_tested: tuple[str, ...] | None = knob("Compliance tests that the scenario is spared.", default=None)
 
     def with_changes(self, changes: ScenarioRules | None) -> ScenarioRules:
         """These rules with every value that ``changes`` states."""
@@ -66,7 +83,7 @@ class ScenarioTable:
     singlestream: ScenarioRules | None = knob("SingleStream.", default=None)
     multistream: ScenarioRules | None = knob("MultiStream.", default=None)
     server: ScenarioRules | None = knob("Server.", default=None)
-    interactive: ScenarioRules | None = knob("Interactive: LoadGen's Server under tighter latencies.", default=None)
+    interactive: ScenarioRules | None = knob("Interactive: LoadGen's Server under other latencies.", default=None)
     offline: ScenarioRules | None = knob("Offline.", default=None)
 
     def of(self, scenario: str) -> ScenarioRules | None:
@@ -123,6 +140,18 @@ class TargetRules:
 
     directory: str = knob("Name of the benchmark's folder in a submission.")
     accuracy: tuple[AccuracyMetric, ...] = knob("Every metric that is checked.")
+    categories: dict[str, CategoryRules] | None = knob("Where they are not those of the benchmark.", default=None)
+
+
+@attrs.frozen(kw_only=True)
+class GenerationRules:
+    """How many tokens a language model may answer with."""
+
+    min_new_tokens: int | None = knob("Fewest output tokens of a sample.", check=at_least(0), default=None)
+    max_new_tokens: int = knob("Most output tokens of a sample.", check=at_least(1))
+    max_new_tokens_accuracy: int | None = knob(
+        "In the accuracy run, where it differs.", check=at_least(1), default=None
+    )
 
 
 @attrs.frozen(kw_only=True)
@@ -132,7 +161,12 @@ class BenchmarkRules:
     loadgen_key: str | None = knob("Model name in mlperf.conf; absent where LoadGen does not run it.", default=None)
     categories: dict[str, CategoryRules] = knob("Submission category to scenarios.")
     targets: dict[str, TargetRules] = knob("Accuracy target to bounds.")
-    dataset_size: int = knob("Samples of the accuracy data set.", unit="samples", check=at_least(1))
+    dataset_size: int | None = knob(
+        "Samples of the accuracy data set; absent where no checker counts them.",
+        unit="samples",
+        check=at_least(1),
+        default=None,
+    )
     accuracy_sample_count: int | None = knob(
         "Samples of the accuracy run, where not all.", check=at_least(1), default=None
     )
@@ -141,14 +175,24 @@ class BenchmarkRules:
     )
     offline_min_samples: int | None = knob("Fewest samples of the Offline query.", check=at_least(1), default=None)
     use_token_latencies: bool = knob("TTFT and TPOT decide, not the latency of queries.", default=False)
+    token_latency_scaling_factor: int | None = knob(
+        "Tokens of a sample, from which LoadGen infers the rate of tokens.", check=at_least(1), default=None
+    )
     equal_issue: bool = knob("Every sample is issued equally often (sample_concatenate_permutation).", default=False)
+    equal_issue_scenarios: tuple[ScenarioOption, ...] = knob("Scenarios of equal_issue; empty: all.", default=())
+    generation: GenerationRules | None = knob("Limits on the length of answers.", default=None)
     scenarios: ScenarioTable = knob("What differs from the round's scenarios.", default=ScenarioTable())
     compliance: tuple[str, ...] = knob("Compliance tests of a closed submission.", default=())
-    notes: tuple[str, ...] = knob("Where the sources contradict one another.", default=())
+    notes: tuple[str, ...] = knob("What a value cannot say.", default=())
 
-    def categories_with(self, scenario: str) -> tuple[str, ...]:
-        """The categories in which a scenario may be submitted."""
-        return tuple(name for name, category in self.categories.items() if scenario in category.scenarios)
+    def categories_at(self, target: str) -> dict[str, CategoryRules]:
+        """The categories at an accuracy target; those of the benchmark where it does not have the target."""
+        rules = self.targets.get(target)
+        return self.categories if rules is None or rules.categories is None else rules.categories
+
+    def issues_equally(self, scenario: str) -> bool:
+        """Whether every sample is issued equally often in a scenario option."""
+        return self.equal_issue and (not self.equal_issue_scenarios or scenario in self.equal_issue_scenarios)
 
 
 @attrs.frozen(kw_only=True)
@@ -158,19 +202,27 @@ class Round:
     round: str = knob("Name, such as v6.1.")
     sources: dict[str, str] = knob("Where it is written: name to repository@commit and path.")
     seeds: Seeds = knob("LoadGen's seeds.")
+    test05_seeds: Seeds | None = knob("The other seeds, for TEST05; absent where the checker has none.", default=None)
     loadgen_wheels: tuple[str, ...] = knob("Releases of mlcommons-loadgen with these seeds, newest first.")
     scenarios: ScenarioTable = knob("What holds for every benchmark that does not say otherwise.")
     benchmarks: dict[str, BenchmarkRules] = knob("Benchmark to rules.")
+    notes: tuple[str, ...] = knob("What a value cannot say.", default=())
 
     def scenario(self, benchmark: BenchmarkRules | None, scenario: str) -> ScenarioRules:
         """The complete rules of a scenario; the round's own for a benchmark that it does not have."""
-        general = self.scenarios.of(scenario)
+        general = self.scenarios.of("server" if scenario == "interactive" else scenario)
         assert general is not None, f"{self.round} has no rules for {scenario}"
         if benchmark is None:
             return general
         if scenario == "offline" and benchmark.offline_min_samples is not None:
-            general = attrs.evolve(general, min_query_count=benchmark.offline_min_samples)
+            least = benchmark.offline_min_samples
+            general = attrs.evolve(general, min_query_count=least, fewest_queries=least)
         return general.with_changes(benchmark.scenarios.of(scenario))
+
+    def compliance(self, benchmark: BenchmarkRules, scenario: str) -> tuple[str, ...]:
+        """The compliance tests that a closed submission of ``benchmark`` needs in a scenario option."""
+        spared = self.scenario(benchmark, scenario).not_tested or ()
+        return tuple(test for test in benchmark.compliance if test not in spared)
 
     def cite(self, citation: str) -> str:
         """A rule's citation with this round's commit: ``"{rules}, Scenarios"``."""
@@ -195,24 +247,46 @@ def load_round(name: str) -> Round:
         known = f"known: {', '.join(round_names())}"
         hint = f"did you mean {near[0]!r}? {known}" if near else known
         raise ConfigError([Problem("round", f"no round is called {name!r}", hint=hint)])
-    return structure(Round, _tree(name))
+    return structure(Round, read_yaml(round_text(name)))
 
 
 def rounds_of(benchmark_id: str) -> tuple[str, ...]:
     """The rounds that have a benchmark, newest last; empty where none has it."""
-    return tuple(name for name in round_names() if benchmark_id in _tree(name)["benchmarks"])
+    return tuple(name for name in round_names() if benchmark_id in benchmark_ids(name))
 
 
 def newest_round_of(benchmark_id: str) -> str | None:
     """The newest round that has a benchmark, or None; reads no older file than it must."""
-    return next((name for name in reversed(round_names()) if benchmark_id in _tree(name)["benchmarks"]), None)
+    return next((name for name in reversed(round_names()) if benchmark_id in benchmark_ids(name)), None)
 
 
 @cache
-def _tree(name: str) -> dict[str, Any]:
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    tree: dict[str, Any] = yaml.load((_FOLDER / f"{name}.yaml").read_text(encoding="utf-8"), loader)
+def benchmark_ids(name: str) -> tuple[str, ...]:
+    """The benchmarks of a round, without parsing its file: a hundredth of the time."""
+    # Our own files, whose layout a test holds against what YAML says.
+    return tuple(re.findall(r"^  (\S+):$", round_text(name).partition("\nbenchmarks:\n")[2], re.MULTILINE))
+
+
+def round_text(name: str, document: int = 0) -> str:
+    """A YAML document of a round's file: 0 the rules, 1 the contradictions of their sources."""
+    return (_FOLDER / f"{name}.yaml").read_text(encoding="utf-8").split("\n---\n")[document]
+
+
+def read_yaml(text: str) -> dict[str, Any]:
+    """The tree of a YAML text of ours, through libyaml where PyYAML has it."""
+    node = yaml.compose(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    assert node is not None, "a round's file is not empty"
+    tree: dict[str, Any] = _plain(node)
     return tree
+
+
+def _plain(node: yaml.Node) -> Any:
+    # PyYAML's own constructor is prepared for anchors, sets and dates, and takes three times as long.
+    if isinstance(node, yaml.MappingNode):
+        return {key.value: _plain(value) for key, value in node.value}
+    if isinstance(node, yaml.SequenceNode):
+        return [_plain(item) for item in node.value]
+    return _SCALARS.get(node.tag, str)(node.value)
 
 
 def _age(name: str) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ from typing import Literal
 
 import attrs
 
-from mlperf_registry.rules.round import BenchmarkRules, Round, ScenarioRules
+from mlperf_registry.rules.round import BenchmarkRules, CategoryRules, Round, ScenarioRules
 from mlperf_registry.schema.plan import Breach, LoadGenSettings
 from mlperf_registry.schema.workload import Workload
 
@@ -41,6 +41,11 @@ class Case:
     def benchmark(self) -> BenchmarkRules | None:
         """The round's rules for the benchmark, a mini's parent included; None where the round does not have it."""
         return self.round.benchmarks.get(self.workload.benchmark.rules_as)
+
+    @property
+    def categories(self) -> dict[str, CategoryRules]:
+        """The categories in which the round has the benchmark at the target; empty where it does not have it."""
+        return {} if self.benchmark is None else self.benchmark.categories_at(self.target)
 
     @property
     def bounds(self) -> ScenarioRules:

@@ -13,11 +13,13 @@ from mlperf_registry.schema.plan import Breach
 
 _CLOSED: tuple[Division, ...] = ("closed",)
 _SERVER = ("server", "interactive")
+_QUERIES = ("singlestream", "multistream", *_SERVER)
 
 _SCENARIOS = "{rules}, Scenarios"
+_COUNTS = "{rules}, Scenarios, and {mlperf_conf}"
 _BENCHMARKS = "{rules}, Benchmarks, and {checker}, MODEL_CONFIG"
 _RUN_TO_RUN = "A run that is shorter or smaller varies too much from one time to the next to be compared."
-_EARLY_STOPPING = "With fewer queries, early stopping cannot estimate the percentile at its confidence of 99 %."
+_CONFIDENCE = "With fewer queries, the percentile of latency is not known at a confidence of 99 %."
 _TAIL = "Results are compared at one point of the latency distribution."
 _LATENCY = "A rate counts only under the latency that the benchmark's users are promised."
 
@@ -35,26 +37,32 @@ def _benchmark_in_round(case: Case) -> str | None:
 
 
 def _category_has_benchmark(case: Case) -> str | None:
-    category, benchmark = case.workload.effective_category, case.benchmark
-    if benchmark is None or category is None or category in benchmark.categories:
+    category = case.workload.effective_category
+    if not case.categories or category is None or category in case.categories:
         return None
-    known = " and ".join(repr(name) for name in benchmark.categories)
-    return f"{case.round.round} has {case.workload.benchmark.rules_as} in {known}, not in {category!r}"
+    known = " and ".join(repr(name) for name in case.categories)
+    return f"{case.round.round} has {_at_target(case)} in {known}, not in {category!r}"
 
 
 def _category_has_scenario(case: Case) -> str | None:
-    category, benchmark = case.workload.effective_category, case.benchmark
-    if benchmark is None or (category is not None and category not in benchmark.categories):
+    category, categories = case.workload.effective_category, case.categories
+    if not categories or (category is not None and category not in categories):
         return None
-    name = case.workload.benchmark.rules_as
+    name = _at_target(case)
     if category is None:
-        if benchmark.categories_with(case.scenario):
+        if any(case.scenario in rules.scenarios for rules in categories.values()):
             return None
         return f"{case.round.round} has no {case.scenario} for {name} in any category"
-    known = benchmark.categories[category].scenarios
+    known = categories[category].scenarios
     if case.scenario in known:
         return None
     return f"in {category!r}, {case.round.round} has {name} in {', '.join(known)}, not in {case.scenario}"
+
+
+def _at_target(case: Case) -> str:
+    name, benchmark = case.workload.benchmark.rules_as, case.benchmark
+    one_target = benchmark is None or case.target not in benchmark.targets or len(benchmark.targets) == 1
+    return name if one_target else f"{name} at {case.target}"
 
 
 def _target_in_round(case: Case) -> str | None:
@@ -68,6 +76,13 @@ def _category_stated(case: Case) -> str | None:
     if case.workload.effective_category is not None:
         return None
     return "unknown, so that only what all categories share was checked; set category=datacenter or category=edge"
+
+
+def _multistream_as_then(case: Case) -> str | None:
+    rate = case.bounds.fixed_rate
+    if rate is None:
+        return None
+    return f"in {case.round.round}, {rate:g} queries came each second, and the samples in each were the result"
 
 
 def _min_duration(case: Case) -> str | None:
@@ -93,8 +108,7 @@ def _max_query_count(case: Case) -> str | None:
 
 
 def _offline_samples(case: Case) -> str | None:
-    least = (case.benchmark and case.benchmark.offline_min_samples) or 1
-    value = case.settings.min_query_count
+    least, value = case.bounds.fewest_queries or 1, case.settings.min_query_count
     return None if value >= least else f"the Offline query must hold {least} samples or more, holds {value}"
 
 
@@ -102,7 +116,7 @@ def _dataset_size(case: Case) -> str | None:
     if case.benchmark is None or case.workload.benchmark.mini:
         return None
     whole, value = case.benchmark.dataset_size, case.workload.data.sample_count
-    return None if value == whole else f"must be the whole set of {whole} samples, is {value}"
+    return None if whole is None or value in (None, whole) else f"must be the whole set of {whole} samples, is {value}"
 
 
 def _performance_sample_count(case: Case) -> str | None:
@@ -110,7 +124,7 @@ def _performance_sample_count(case: Case) -> str | None:
         return None
     least, value = case.benchmark.performance_sample_count, case.settings.performance_sample_count_override
     if case.workload.benchmark.mini:
-        least = min(least, case.workload.data.sample_count)
+        least = min(least, case.workload.data.sample_count or least)
     return None if value >= least else f"must be {least} or more, is {value}"
 
 
@@ -152,12 +166,20 @@ def _query_latency(case: Case) -> int | None:
 
 
 def _samples_per_query(case: Case) -> str | None:
+    if case.bounds.fixed_rate is not None:
+        return None
     asked, value = case.bounds.samples_per_query, case.settings.multi_stream_samples_per_query
     return None if asked in (None, value) else f"must be {asked}, is {value}"
 
 
+def _token_latencies(case: Case) -> str | None:
+    asked = case.benchmark is not None and case.benchmark.use_token_latencies
+    value = case.settings.use_token_latencies
+    return None if asked == value else f"must be {'on' if asked else 'off'} for {case.workload.benchmark.rules_as}"
+
+
 def _equal_issue(case: Case) -> str | None:
-    asked = case.benchmark is not None and case.benchmark.equal_issue
+    asked = case.benchmark is not None and case.benchmark.issues_equally(case.scenario)
     value = case.settings.sample_concatenate_permutation
     return None if asked == value else f"must be {'on' if asked else 'off'} for {case.workload.benchmark.rules_as}"
 
@@ -220,6 +242,15 @@ RULES: tuple[Rule, ...] = (
         citation=_BENCHMARKS,
     ),
     Rule(
+        id="multistream-as-then",
+        path="scenario",
+        judges="values",
+        scenarios=("multistream",),
+        check=_multistream_as_then,
+        reason="No LoadGen that can be installed runs that scenario: today's sends a query when the last is answered.",
+        citation=_SCENARIOS,
+    ),
+    Rule(
         id="min-duration",
         path="loadgen.min_duration",
         judges="values",
@@ -239,19 +270,19 @@ RULES: tuple[Rule, ...] = (
         id="min-query-count",
         path="loadgen.min_query_count",
         judges="values",
-        scenarios=("singlestream", "multistream"),
+        scenarios=_QUERIES,
         check=_min_query_count,
-        reason=_EARLY_STOPPING,
-        citation="{rules}, Early Stopping Criterion, and {mlperf_conf}",
+        reason=_CONFIDENCE,
+        citation=_COUNTS,
     ),
     Rule(
         id="max-query-count",
         path="loadgen.max_query_count",
         judges="values",
-        scenarios=("singlestream", "multistream"),
+        scenarios=_QUERIES,
         check=_max_query_count,
-        reason=_EARLY_STOPPING,
-        citation="{rules}, Early Stopping Criterion, and {mlperf_conf}",
+        reason=_CONFIDENCE,
+        citation=_COUNTS,
     ),
     Rule(
         id="offline-samples",
@@ -261,7 +292,7 @@ RULES: tuple[Rule, ...] = (
         scenarios=("offline",),
         check=_offline_samples,
         reason=_RUN_TO_RUN,
-        citation="{rules}, Scenarios, and {checker}, OFFLINE_MIN_SPQ_SINCE_V4",
+        citation="{rules}, Scenarios, and {checker}, OFFLINE_MIN_SPQ",
     ),
     Rule(
         id="dataset-size",
@@ -311,6 +342,14 @@ RULES: tuple[Rule, ...] = (
         check=_latency(lambda case: case.bounds.tpot_latency, "tpot_latency_ns"),
         reason=_LATENCY,
         citation="{rules}, Benchmarks, and {mlperf_conf}",
+    ),
+    Rule(
+        id="token-latencies",
+        path="loadgen.use_token_latencies",
+        judges="values",
+        check=_token_latencies,
+        reason="LoadGen must count what the round compares: tokens of a language model, samples of the others.",
+        citation="{mlperf_conf}",
     ),
     Rule(
         id="server-percentile",

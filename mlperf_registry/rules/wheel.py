@@ -18,13 +18,14 @@ def wheel_breach(round_name: str, installed_version: str) -> Breach | None:
     wheels = load_round(round_name).loadgen_wheels
     if installed_version in wheels:
         return None
+    if wheels:
+        cure = f"whose releases are {', '.join(wheels)}: pip install mlcommons-loadgen=={wheels[0]}"
+    else:
+        cure = "and no published release was: the round can be explored, not submitted to"
     return Breach(
         rule="loadgen-wheel",
         path="round",
-        message=(
-            f"mlcommons-loadgen {installed_version} was not made for {round_name}, whose releases are "
-            f"{', '.join(wheels)}: pip install mlcommons-loadgen=={wheels[0]}"
-        ),
+        message=f"mlcommons-loadgen {installed_version} was not made for {round_name}, {cure}",
         reason="LoadGen must be built from a tagged approved revision, unaltered; its seeds are the round's.",
         citation=load_round(round_name).cite("{rules}, LoadGen Operation, and {mlperf_conf}"),
     )

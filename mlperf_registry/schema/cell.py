@@ -62,3 +62,8 @@ class Cell:
 
     def __str__(self) -> str:
         return "/".join(attrs.astuple(self))
+
+    @property
+    def options(self) -> dict[str, str]:
+        """Axis to option."""
+        return {axis: getattr(self, axis) for axis in AXES}

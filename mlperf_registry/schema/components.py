@@ -1,6 +1,6 @@
-"""PerComponent: one value for each engine of a benchmark, as in ``{clip1: 64, unet: 64, vae: 8}``.
+"""FrozenMap, and PerComponent: one value for each engine of a benchmark, as in ``{clip1: 64, unet: 64, vae: 8}``.
 
-An immutable, hashable mapping, since a frozen workload must not hold a dict that someone could change.
+Immutable, hashable mappings, since a frozen workload must not hold a dict that someone could change.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class PerComponent(Mapping[str, T], Generic[T]):
-    """Component name to value, in the order given."""
+class FrozenMap(Mapping[str, T], Generic[T]):
+    """Name to value, in the order given."""
 
     __slots__ = ("_items",)
 
     def __init__(self, items: Mapping[str, T]) -> None:
         self._items = dict(items)
 
-    def __getitem__(self, component: str) -> T:
-        return self._items[component]
+    def __getitem__(self, name: str) -> T:
+        return self._items[name]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._items)
@@ -35,7 +35,13 @@ class PerComponent(Mapping[str, T], Generic[T]):
         return isinstance(other, Mapping) and self._items == dict(other)
 
     def __repr__(self) -> str:
-        return f"PerComponent({self._items!r})"
+        return f"{type(self).__name__}({self._items!r})"
+
+
+class PerComponent(FrozenMap[T]):
+    """Component name to value; in YAML, a benchmark of one component may give the value alone."""
+
+    __slots__ = ()
 
     def only(self) -> T:
         """The value of a benchmark with one component.

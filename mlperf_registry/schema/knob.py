@@ -5,6 +5,7 @@ Help texts, the reference page, `explain`, shell completion and the structurer a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,21 @@ _KEY = "knob"
 
 
 @attrs.frozen
+class Applies:
+    """Where a field has an effect. An empty axis means everywhere."""
+
+    benchmarks: tuple[str, ...] = ()
+    """Families, or ids of benchmarks."""
+    scenarios: tuple[str, ...] = ()
+    """Options on the command line."""
+    harnesses: tuple[str, ...] = ()
+    """Options on the command line."""
+
+
+EVERYWHERE = Applies()
+
+
+@attrs.frozen
 class Knob:
     """What is known of a field besides its type and default."""
 
@@ -26,6 +42,10 @@ class Knob:
     check: Check | None
     unit_in_name: bool
     """Whether a bare number is unambiguous because the name carries the unit."""
+    applies: Applies
+    """Where it has an effect; set elsewhere, it is refused."""
+    one_for_all: bool
+    """Whether a bare value of a ``PerComponent`` stands for every component, also where there are several."""
 
 
 def knob(
@@ -34,6 +54,8 @@ def knob(
     unit: str | None = None,
     check: Check | None = None,
     unit_in_name: bool = False,
+    applies: Applies = EVERYWHERE,
+    one_for_all: bool = False,
     default: Any = attrs.NOTHING,
 ) -> Any:
     """A field. Without ``default`` it is required; ``default=None`` goes with an optional type.
@@ -43,9 +65,11 @@ def knob(
         unit: canonical unit. A duration or memory unit (ns, us, ms, s, B, ...) lets YAML say ``40min`` or ``16GiB``.
         check: range or form; run on each value of a ``PerComponent``.
         unit_in_name: a bare number is accepted as well (``deque_timeout_usec``).
+        applies: the benchmarks, scenarios and harnesses that read it.
+        one_for_all: a bare value of a ``PerComponent`` stands for every component.
         default: the weakest value of all.
     """
-    return attrs.field(default=default, metadata={_KEY: Knob(doc, unit, check, unit_in_name)})
+    return attrs.field(default=default, metadata={_KEY: Knob(doc, unit, check, unit_in_name, applies, one_for_all)})
 
 
 def knob_of(field: attrs.Attribute[Any]) -> Knob:
@@ -54,21 +78,38 @@ def knob_of(field: attrs.Attribute[Any]) -> Knob:
     return found
 
 
-def at_least(low: float) -> Check:
+@attrs.frozen
+class Range:
+    """A Check that can also say what it lets through, for the reference page."""
+
+    words: str
+    """What a value must be."""
+    holds: Callable[[Any], bool]
+
+    def __call__(self, value: Any) -> str | None:
+        return None if self.holds(value) else f"must be {self.words}"
+
+
+def at_least(low: float) -> Range:
     """Values of ``low`` and more."""
-    return lambda value: None if value >= low else f"must be {low:g} or more"
+    return Range(f"{low:g} or more", lambda value: bool(value >= low))
 
 
-def above(low: float) -> Check:
+def above(low: float) -> Range:
     """Values strictly greater than ``low``."""
-    return lambda value: None if value > low else f"must be greater than {low:g}"
+    return Range(f"greater than {low:g}", lambda value: bool(value > low))
 
 
-def not_empty(value: Any) -> str | None:
-    """A Check: lists with one item or more."""
-    return None if value else "must name one or more"
-
-
-def between(low: float, high: float) -> Check:
+def between(low: float, high: float) -> Range:
     """Values from ``low`` to ``high``, both included."""
-    return lambda value: None if low <= value <= high else f"must be from {low:g} to {high:g}"
+    return Range(f"from {low:g} to {high:g}", lambda value: bool(low <= value <= high))
+
+
+def matches(pattern: str, example: str) -> Range:
+    """Text of one form, which ``example`` shows."""
+    form = re.compile(pattern)
+    return Range(f"text such as {example!r}", lambda value: form.fullmatch(value) is not None)
+
+
+not_empty = Range("a list of one or more", bool)
+"""Lists with one item or more."""

@@ -15,11 +15,12 @@ class BenchmarkPlugin:
     family: str
     options: str | None = None
     """attrs class of ``benchmark.options``; None for a family without options."""
-    dataset: str
-    """Callable ``(data: Data, options, scratch: Path | None) -> Dataset``; raises NotReady where data is missing."""
+    dataset: str | None = None
+    """Callable ``(data: Data, options, scratch: Path | None) -> Dataset``; raises NotReady where data is missing.
+    None: no code yet; the same for ``accuracy``."""
     respond: str | None = None
     """Callable ``(outputs, options) -> outputs``, row for row: what LoadGen is answered; None: as they are."""
-    accuracy: str
+    accuracy: str | None = None
     """Callable ``(log: Path, dataset: Dataset, options) -> Score``; see harness.benchmarks.dataset."""
     fault: str | None = None
     """Why it cannot be used, as a sentence; the table of plug-ins sets it, no plug-in itself."""
@@ -27,7 +28,12 @@ class BenchmarkPlugin:
     @classmethod
     def faulty(cls, family: str, fault: str) -> BenchmarkPlugin:
         """Stands for a family whose plug-in does not load: its name is known, and using it is NotReady."""
-        return cls(family=family, dataset="", accuracy="", fault=fault)
+        return cls(family=family, fault=fault)
+
+    @property
+    def runnable(self) -> bool:
+        """Whether there is code to run it; without, its configurations can still be listed, explained and compared."""
+        return self.dataset is not None and self.accuracy is not None
 
 
 @attrs.frozen(kw_only=True)

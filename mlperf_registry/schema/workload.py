@@ -16,6 +16,7 @@ from mlperf_registry.schema.sections import (
     Category,
     Data,
     Harness,
+    Llm,
     LoadGen,
     Mode,
     Model,
@@ -24,7 +25,10 @@ from mlperf_registry.schema.sections import (
     Runtime,
     Scenario,
     System,
+    Triton,
 )
+
+_OPTIONS = {shown: option for names in (SCENARIO_NAMES, TARGET_NAMES, POWER_NAMES) for option, shown in names.items()}
 
 
 @attrs.frozen(kw_only=True)
@@ -46,6 +50,8 @@ class Workload:
     builder: Builder = knob("What turns the model into an engine.")
     runtime: Runtime = knob("What feeds the engine.")
     loadgen: LoadGen = knob("What LoadGen is told.")
+    llm: Llm = knob("What engines of language models read.", default=Llm())
+    triton: Triton = knob("What harnesses with a Triton server read.", default=Triton())
     model: Model = knob("The network.")
     data: Data = knob("The data set.")
     power: Power = knob("Power management.")
@@ -53,16 +59,12 @@ class Workload:
     @property
     def cell(self) -> Cell:
         """The key, in command-line options."""
-
-        def option(names: dict[str, str], shown: str) -> str:
-            return next((name for name, text in names.items() if text == shown), shown)
-
         return Cell(
             self.system.id,
             self.benchmark.id,
-            option(SCENARIO_NAMES, self.scenario.name),
-            option(TARGET_NAMES, self.accuracy_target.name),
-            option(POWER_NAMES, self.power_setting.name),
+            _OPTIONS.get(self.scenario.name, self.scenario.name),
+            _OPTIONS.get(self.accuracy_target.name, self.accuracy_target.name),
+            _OPTIONS.get(self.power_setting.name, self.power_setting.name),
             self.harness.name,
         )
 

@@ -64,7 +64,7 @@ def small_gpu_only(checkout: Path, tmp_path: Path) -> Library:
     """The checkout's library with a benchmark for GPUs only, from a plug-in, and a user's system without one."""
     text = (checkout / "conf" / "benchmark" / "resnet50.yaml").read_text(encoding="utf-8")
     text = text.replace("id: resnet50\n", "id: gpu_only\n").replace(
-        "backends: [tensorrt, onnxruntime]", "backends: [tensorrt]"
+        "backends: [tensorrt, tensorrt_rtx, onnxruntime]", "backends: [tensorrt]"
     )
     (tmp_path / "plugin" / "benchmark").mkdir(parents=True)
     (tmp_path / "plugin" / "benchmark" / "gpu_only.yaml").write_text(text, encoding="utf-8")

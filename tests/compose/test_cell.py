@@ -117,6 +117,7 @@ def test_a_system_that_builds_on_another(small_gpu_only: Library) -> None:
         "id": "twin",
         "description": "A machine without an accelerator",
         "devices": ["cpu"],
+        "match": {"cpu": {}, "accelerator": {}},
     }
     assert [setting.origin for setting in composed.chain("system.id")] == [
         "conf/system/generic_cpu.yaml",
@@ -142,7 +143,7 @@ def test_two_roots_with_one_name_are_an_error(checkout: Path, write: Write) -> N
         ("~loadgen.ofline_expected_qps", "did you mean loadgen.offline_expected_qps"),
         ("loadgen={ofline_expected_qps: 3}", "did you mean loadgen.offline_expected_qps"),
         ("runtime.offline_expected_qps=3", "did you mean loadgen.offline_expected_qps"),
-        ("power.x=3", "known: power.power_limit"),
+        ("power.x=3", "known: power.cpu_freq, "),
         ("scenario=offline,server", "add -m"),
         ("~benchmark", "cannot be left out"),
         ("benchmark=null", "leave it out"),

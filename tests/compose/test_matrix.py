@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -64,9 +65,10 @@ def test_random_cells_equal_hydras(generated: GeneratedConf, many: Library, seed
     assert matrix.handed_over == 0
 
 
-def test_cells_of_the_shipped_conf_equal_hydras(library: Library) -> None:
+@pytest.mark.parametrize("count", [16, pytest.param(200, marks=pytest.mark.slow)])
+def test_tuned_cells_of_the_shipped_conf_equal_hydras(library: Library, count: int) -> None:
     matrix = Matrix(library)
-    for option in list(library.tuned.options())[::4]:
+    for option in random.Random(count).sample(list(library.tuned.options()), count):
         tuned_round, system, benchmark, scenario, variant = option.split("/")
         target, harness, power, backend = variant.split("+")
         words = [
@@ -148,3 +150,24 @@ def test_mistakes_raise_what_one_cell_raises(small: Callable[..., Library], over
     with pytest.raises(ConfigError) as fast:
         Matrix(library).compose(overrides)
     assert fast.value.problems == slow.value.problems
+
+
+@pytest.mark.parametrize("more", [[], ["experiment=null"], ["mode=submission"], ["loadgen.min_duration=5s"]])
+def test_the_layers_below_a_group_are_those_that_hydra_composes_without_it(library: Library, more: list[str]) -> None:
+    words = ["benchmark=resnet50", "system=L4x1", "backend=tensorrt", "tuned_round=v4.1", "scenario=server"]
+    matrix = Matrix(library)
+    below = matrix.compose([*words, *more], until="mode")
+    kept = [word for word in more if word.startswith("loadgen")]
+    slow = compose_cell(library, [*words, *kept, "~mode"])
+    assert same(below.tree, slow.tree)
+    assert all(below.chain(path) == slow.chain(path) for path, _ in walk(slow.leaves))
+    assert below.tree["mode"] == {}
+    assert below.tree["loadgen"].get("min_duration") == ("5s" if kept else None)
+    assert matrix.handed_over == 0
+
+
+def test_a_cell_outside_the_dialect_is_cut_as_well(library: Library) -> None:
+    matrix = Matrix(library)
+    below = matrix.compose(["mode=submission", "data.source='${oc.env:HOME}'"], until="mode")
+    assert matrix.handed_over == 1
+    assert below.tree["mode"] == {}

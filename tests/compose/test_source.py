@@ -46,7 +46,7 @@ def test_options_are_listed_for_completion(small_gpu_only: Library, source: Regi
         assert "fields" in source.list("", ObjectType.CONFIG)
         assert {"system", "tuned", "benchmark_fields"} <= set(source.list("", ObjectType.GROUP))
         assert "cpu_box" in source.list("system", None)
-        assert source.list("tuned/v4.1", ObjectType.GROUP) == ["DGX-H100_H100-SXM-80GBx8", "H200-SXM-141GBx8", "L4x1"]
+        assert {"DGX-H100_H100-SXM-80GBx8", "L4x1"} <= set(source.list("tuned/v4.1", ObjectType.GROUP))
         assert source.list("tuned/v4.1/L4x1/resnet50/offline", None) == ["k_99+native+maxp+tensorrt"]
         assert source.is_group("tuned/v4.1/L4x1")
         assert not source.is_group("loadgen.offline_expected_qps")
@@ -71,4 +71,4 @@ print(source.is_config("fields"), source.list("backend_fields", None))
         text=True,
         check=True,
     )
-    assert done.stdout.startswith("True ['onnxruntime', 'tensorrt']")
+    assert done.stdout.startswith("True ['onnxruntime', 'openai_endpoint', 'tensorrt'")

@@ -48,7 +48,7 @@ def workload(
 ) -> Workload:
     """A workload that keeps every rule, but for what is asked to differ."""
     rules = load_round(round).benchmarks.get(benchmark)
-    whole = 10_000 if mini or rules is None else rules.dataset_size
+    size = 10_000 if mini or rules is None else rules.dataset_size
     return Workload(
         round=round,
         tuned_round="none",
@@ -79,7 +79,7 @@ def workload(
         runtime=Runtime(),
         loadgen=LoadGen(**loadgen),
         model=Model(path="model.onnx", input_name="input", output_name="output", weights=weights),
-        data=Data(path="data", sample_count=whole if sample_count is None else sample_count),
+        data=Data(path="data", sample_count=sample_count or size),
         power=Power(power_limit=power_limit),
     )
 

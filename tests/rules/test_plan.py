@@ -68,11 +68,46 @@ def test_a_run_holds_no_more_samples_than_there_are(make_workload: MakeWorkload)
     assert plan.performance.performance_sample_count_override == 50_000
 
 
+def test_samples_that_nobody_counted_are_the_rounds(make_workload: MakeWorkload) -> None:
+    workload = make_workload()
+    uncounted = attrs.evolve(workload, data=attrs.evolve(workload.data, sample_count=None))
+    plan = make_plan(uncounted)
+    assert (plan.performance.performance_sample_count_override, plan.breaches) == (1024, ())
+
+
 def test_the_accuracy_run_may_have_a_rate_of_its_own(make_workload: MakeWorkload) -> None:
     shared = make_plan(make_workload(scenario="server", server_target_qps=100.0))
     assert shared.accuracy == shared.performance
     own = make_plan(make_workload(scenario="server", server_target_qps=100.0, accuracy_server_target_qps=900.0))
     assert own.accuracy == attrs.evolve(own.performance, server_target_qps=900.0)
+
+
+def test_the_accuracy_run_takes_the_rounds_samples_where_they_are_not_the_whole_set(
+    make_workload: MakeWorkload,
+) -> None:
+    def samples(benchmark: str, scenario: str, **cell: Any) -> tuple[int, int]:
+        plan = make_plan(make_workload(benchmark, scenario, category="datacenter", **cell))
+        return plan.performance.accuracy_sample_count_override, plan.accuracy.accuracy_sample_count_override
+
+    assert samples("gpt-oss-120b", "offline") == (0, 4395)
+    assert samples("qwen3-vl-235b-a22b", "interactive") == (0, 8000)
+    assert samples("qwen3-vl-235b-a22b", "server") == (0, 0)
+    assert samples("gpt-oss-120b", "offline", mini=True) == (0, 0)
+
+
+def test_tokens_are_inferred_where_the_round_says_how_many_a_sample_has(make_workload: MakeWorkload) -> None:
+    then = make_plan(make_workload("gptj", round="v4.1")).performance
+    before = make_plan(make_workload("gptj", round="v4.0")).performance
+    assert (then.infer_token_latencies, then.token_latency_scaling_factor) == (True, 69)
+    assert (before.infer_token_latencies, before.token_latency_scaling_factor) == (False, 0)
+
+
+def test_equal_issue_may_be_for_some_scenarios_only(make_workload: MakeWorkload) -> None:
+    def equal(scenario: str, round: str) -> bool:
+        return make_plan(make_workload("gptj", scenario, round=round)).performance.sample_concatenate_permutation
+
+    assert [equal(scenario, "v4.0") for scenario in ("singlestream", "server", "offline")] == [True, True, False]
+    assert [equal(scenario, "v4.1") for scenario in ("singlestream", "server", "offline")] == [True, True, True]
 
 
 def test_accuracy_bounds_are_those_of_target_and_scenario(make_workload: MakeWorkload) -> None:
@@ -117,7 +152,9 @@ _OPTIONAL_VALUES: dict[str, st.SearchStrategy[Any]] = {
 
 
 @given(
-    benchmark=st.sampled_from(sorted({*load_round("v5.1").benchmarks, *load_round("v6.1").benchmarks, "lenet"})),
+    benchmark=st.sampled_from(
+        sorted({"lenet", *(benchmark for name in round_names() for benchmark in load_round(name).benchmarks)})
+    ),
     scenario=st.sampled_from(sorted(SCENARIO_NAMES)),
     target=st.sampled_from(sorted(TARGET_NAMES)),
     round=st.sampled_from(round_names()),
@@ -129,7 +166,8 @@ _OPTIONAL_VALUES: dict[str, st.SearchStrategy[Any]] = {
 def test_every_workload_has_a_plan(make_workload: MakeWorkload, values: dict[str, Any], **cell: Any) -> None:
     workload = make_workload(**cell, **values)
     plan = make_plan(workload)
-    assert plan.performance.performance_sample_count_override <= workload.data.sample_count
+    whole = workload.data.sample_count
+    assert whole is None or plan.performance.performance_sample_count_override <= whole
     assert all(str(breach) for breach in plan.breaches)
     for field, setting in (("min_duration", "min_duration_ms"), ("ttft_latency_ns", "ttft_latency_ns")):
         assert getattr(plan.performance, setting) == values.get(field, getattr(plan.performance, setting))

@@ -28,6 +28,10 @@ CASES: dict[str, tuple[Values, Values]] = {
     "category-has-benchmark": ({"category": "edge"}, {"category": "datacenter"}),
     "category-has-scenario": (SERVER, {"scenario": "server", "category": "edge"}),
     "target-in-round": (LLM, {**LLM, "target": "k_99"}),
+    "multistream-as-then": (
+        {"scenario": "multistream", "round": "v2.0"},
+        {"scenario": "multistream", "round": "v1.0"},
+    ),
     "category-stated": ({"category": "edge"}, {"category": None}),
     "min-duration": ({"min_duration": 600_000}, {"min_duration": 599_999}),
     "max-duration": ({"max_duration": 600_000}, {"max_duration": 599_999}),
@@ -60,6 +64,7 @@ CASES: dict[str, tuple[Values, Values]] = {
         {**LLM, "scenario": "server", "tpot_latency_ns": 200_000_000},
         {**LLM, "scenario": "server", "tpot_latency_ns": 200_000_001},
     ),
+    "token-latencies": ({**LLM, "use_token_latencies": True}, {**LLM, "use_token_latencies": False}),
     "server-percentile": (
         {**SERVER, "server_target_latency_percentile": 99},
         {**SERVER, "server_target_latency_percentile": 98},
@@ -99,10 +104,15 @@ LEGAL_CELLS = [
     {"round": name, "benchmark": benchmark, "category": category, "scenario": scenario, "target": target}
     for name in round_names()
     for benchmark, rules in load_round(name).benchmarks.items()
-    for category, allowed in rules.categories.items()
-    for scenario in allowed.scenarios
     for target in rules.targets
+    for category, allowed in rules.categories_at(target).items()
+    for scenario in allowed.scenarios
 ]
+
+
+def as_then(cell: Values) -> list[str]:
+    """The one breach that no value cures: MultiStream of v0.7 and v1.0."""
+    return ["multistream-as-then"] if cell["scenario"] == "multistream" and cell["round"] < "v2.0" else []
 
 
 def broken(workload: Workload) -> list[str]:
@@ -138,7 +148,7 @@ def test_equal_issue_is_the_rounds(make_workload: MakeWorkload) -> None:
 
 @pytest.mark.parametrize("cell", LEGAL_CELLS, ids=lambda cell: "/".join(cell.values()))
 def test_the_rounds_own_values_break_nothing(make_workload: MakeWorkload, cell: Values) -> None:
-    assert broken(make_workload(**cell)) == []
+    assert broken(make_workload(**cell)) == as_then(cell)
 
 
 def test_an_unknown_category_forbids_only_what_every_category_forbids(make_workload: MakeWorkload) -> None:
@@ -176,11 +186,9 @@ def test_a_loosened_bound_is_exactly_its_breach(
             1,
             benchmark.performance_sample_count - 1,
         )
-    if cell["scenario"] == "offline":
-        assert benchmark.offline_min_samples is not None
-        loosened["min_query_count"] = ("offline-samples", 1, benchmark.offline_min_samples - 1)
-    elif rules.fewest_queries:
-        loosened["min_query_count"] = ("min-query-count", 1, rules.fewest_queries - 1)
+    if rules.fewest_queries:
+        rule = "offline-samples" if cell["scenario"] == "offline" else "min-query-count"
+        loosened["min_query_count"] = (rule, 1, rules.fewest_queries - 1)
     if cell["scenario"] in ("server", "interactive"):
         if rules.ttft_latency and rules.tpot_latency:
             loosened["ttft_latency_ns"] = ("ttft-latency", rules.ttft_latency + 1, 2**62)
@@ -189,7 +197,35 @@ def test_a_loosened_bound_is_exactly_its_breach(
             loosened["server_target_latency_ns"] = ("server-latency", rules.target_latency + 1, 2**62)
     fields = data.draw(st.sets(st.sampled_from(sorted(loosened))))
     values = {field: data.draw(st.integers(*loosened[field][1:]), label=field) for field in sorted(fields)}
-    assert set(broken(make_workload(**cell, **values))) == {loosened[field][0] for field in fields}
+    assert set(broken(make_workload(**cell, **values))) == {*as_then(cell), *(loosened[field][0] for field in fields)}
+
+
+def test_before_early_stopping_a_run_has_all_its_queries(make_workload: MakeWorkload) -> None:
+    def server(round: str, queries: int) -> list[str]:
+        return broken(make_workload("bert", "server", round=round, category="datacenter", min_query_count=queries))
+
+    assert server("v1.1", 270_336) == [] == server("v2.0", 1)
+    assert server("v1.1", 270_335) == ["min-query-count"]
+    assert broken(make_workload(scenario="singlestream", round="v1.1", min_query_count=1023)) == ["min-query-count"]
+
+
+def test_the_first_round_asks_for_a_minute(make_workload: MakeWorkload) -> None:
+    assert broken(make_workload(round="v0.7", min_duration=60_000)) == []
+    assert broken(make_workload(round="v0.7", min_duration=59_999)) == ["min-duration"]
+    assert broken(make_workload(round="v1.0", min_duration=60_000)) == ["min-duration"]
+
+
+def test_a_target_may_have_categories_of_its_own(make_workload: MakeWorkload) -> None:
+    cell = {"benchmark": "bert", "round": "v4.1", "category": "edge"}
+    assert broken(make_workload(**cell, target="k_99")) == []
+    (breach,) = make_plan(make_workload(**cell, target="k_99_9")).breaches
+    assert breach.rule == "category-has-benchmark"
+    assert "bert at k_99_9 in 'datacenter' and 'datacenter,edge'" in breach.message
+
+
+def test_streams_of_the_first_rounds_may_hold_any_number_of_samples(make_workload: MakeWorkload) -> None:
+    cell = {"scenario": "multistream", "round": "v0.7", "multi_stream_samples_per_query": 1344}
+    assert broken(make_workload(**cell)) == ["multistream-as-then"]
 
 
 def test_the_wheel_of_another_round_is_a_breach() -> None:
@@ -197,3 +233,12 @@ def test_the_wheel_of_another_round_is_a_breach() -> None:
     breach = wheel_breach("v5.1", "6.0.17")
     assert breach is not None
     assert "pip install mlcommons-loadgen==6.0.4" in breach.message
+
+
+@pytest.mark.parametrize("name", round_names())
+def test_a_round_without_wheels_says_so(name: str) -> None:
+    breach = wheel_breach(name, "0.0.1")
+    assert breach is not None
+    install = "pip install mlcommons-loadgen==" in breach.message
+    assert install != ("no published release was" in breach.message)
+    assert install == (name >= "v4.1")
