@@ -46,7 +46,7 @@ class Session:
         self.settings = settings
         self.qsl = qsl
         self.runner = runner
-        self.batch_size = run.workload.builder.gpu_batch_size[run.workload.benchmark.components[0]]
+        self.batch_size = run.workload.builder.samples_at_once(run.workload.benchmark.components[0])
         """Samples in a full batch of the first component, which is what queries meet."""
         self._done: SimpleQueue[int] = SimpleQueue()
         self.sut = SUT(
@@ -201,6 +201,6 @@ def open_dataset(run: Run) -> Dataset:
         NotReady: when data is missing.
     """
     benchmark = run.workload.benchmark
-    opener = plugins.load(plugins.benchmark(benchmark.family).dataset)
-    dataset: Dataset = opener(run.workload.data, benchmark.options, None if run.scratch is None else Path(run.scratch))
+    scratch = None if run.scratch is None else Path(run.scratch)
+    dataset: Dataset = plugins.dataset_opener(benchmark.family)(run.workload.data, benchmark.options, scratch)
     return dataset

@@ -47,11 +47,11 @@ class OnnxRuntimeRunner:
         path = Path(run.engine.path, run.engine.file)
         # A session without threads of its own may run in many threads at once, and they then share its weights.
         sessions = [open_session(path, layout.threads) for _ in range(layout.instances if layout.threads > 1 else 1)]
-        inputs = _input_names(sessions[0], workload.model.input_name, workload.model.output_name)
+        inputs, output = _tensor_names(sessions[0], workload.model.input_name, workload.model.output_name)
         for number in range(layout.instances):
-            feed = _Feed(qsl, inputs, workload.builder.gpu_batch_size[workload.benchmark.components[0]])
+            feed = _Feed(qsl, inputs, workload.builder.samples_at_once(workload.benchmark.components[0]))
             session = sessions[number % len(sessions)]
-            arguments = (session, workload.model.output_name, feed, sink)
+            arguments = (session, output, feed, sink)
             worker = threading.Thread(target=self._work, args=arguments, name=f"onnxruntime-{number}", daemon=True)
             worker.start()
             self._workers.append(worker)
@@ -147,20 +147,21 @@ def open_session(engine: Path, threads: int) -> Any:
         raise RunFailed(f"ONNX Runtime cannot load the engine {engine}: {error}") from error
 
 
-def _input_names(session: Any, wanted_input: str, wanted_output: str) -> tuple[str, ...]:
-    """The engine's inputs, checked against the config.
+def _tensor_names(session: Any, input_name: str | None, output_name: str | None) -> tuple[tuple[str, ...], str]:
+    """The engine's inputs, and the output to read, checked against the names that the config gives.
 
     Raises:
-        RunFailed: when the engine has no such input or output.
+        RunFailed: when the engine has no tensor of a name, or several outputs and no name says which.
     """
     inputs = tuple(tensor.name for tensor in session.get_inputs())
     outputs = tuple(tensor.name for tensor in session.get_outputs())
-    for kind, wanted, there in (("input", wanted_input, inputs), ("output", wanted_output, outputs)):
-        if wanted not in there:
+    for kind, wanted, there in (("input", input_name, inputs), ("output", output_name, outputs)):
+        if wanted not in there and (wanted is not None or len(there) > 1):
+            given = "not set" if wanted is None else repr(wanted)
             raise RunFailed(
-                f"model.{kind}_name is {wanted!r}, and the model has {', '.join(there)}: set it to one of these."
+                f"model.{kind}_name is {given}, and the model has {', '.join(there)}: set it to one of these."
             )
-    return inputs
+    return inputs, output_name or outputs[0]
 
 
 class _Feed:
