@@ -13,12 +13,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from mlperf_registry import __version__
+import yaml
+
 from mlperf_registry.atomic import write_text
+from mlperf_registry.compose import document
 from mlperf_registry.compose.document import Document, load_yaml
 
-_FORM = f"{__version__} 1"
-"""Changes when the same text must be read as another tree, or kept otherwise."""
 _SETTLED_NS = 2_000_000_000
 """A file changed so shortly before it is kept might change again without another time of change."""
 
@@ -55,11 +55,11 @@ class ParsedCache:
         if stamp is not None and entry is not None and entry[0] == stamp:
             self._read[key] = entry
             return Document(origin, entry[1], source=path, package=entry[2])
-        document = load_yaml(path, origin)
-        if stamp is not None and stamp == _stamp(path) and _as_json(document.content):
-            self._read[key] = [stamp, document.content, document.package]
+        parsed = load_yaml(path, origin)
+        if stamp is not None and stamp == _stamp(path) and _as_json(parsed.content):
+            self._read[key] = [stamp, parsed.content, parsed.package]
             self._grown = True
-        return document
+        return parsed
 
     def save(self) -> None:
         """Keep what was loaded, if anything of it is new, beside what was kept before and is still there."""
@@ -70,16 +70,21 @@ class ParsedCache:
         kept = {key: entry for key, entry in {**there, **self._read}.items() if max(entry[0][:2]) < settled}
         with contextlib.suppress(OSError):
             self._file.parent.mkdir(parents=True, exist_ok=True)
-            write_text(self._file, json.dumps({"form": _FORM, "files": kept}, separators=(",", ":")))
+            write_text(self._file, json.dumps({"form": _form(), "files": kept}, separators=(",", ":")))
 
     def _entries(self) -> dict[str, Any]:
         if self._kept is None:
             self._kept = {}
             with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
                 content = json.loads(self._file.read_text(encoding="utf-8"))
-                if content["form"] == _FORM:
+                if content["form"] == _form():
                     self._kept = dict(content["files"])
         return self._kept
+
+
+def _form() -> list[Any]:
+    """Changes when the same text might be read as another tree, or kept otherwise."""
+    return [yaml.__version__, _stamp(Path(document.__file__)), _stamp(Path(__file__))]
 
 
 def _stamp(path: Path) -> _Stamp | None:

@@ -16,6 +16,8 @@ from mlperf_registry.published.renames import Renames
 from mlperf_registry.published.rows import Row
 from mlperf_registry.registry import Registry
 from mlperf_registry.schema.problem import ConfigError
+from mlperf_registry.schema.workload import Workload
+from mlperf_registry.structure import structure
 
 SAMPLE = Path(__file__).with_name("sample.jsonl")
 Write = Callable[[Iterable[Mapping[str, Any]]], Path]
@@ -42,7 +44,10 @@ def test_every_tuned_value_is_of_its_fields_type(registry: Registry, sample: tup
         file = registry.library.tuned.file(TunedCell(row.round, row.system, row.benchmark, row.scenario))
         assert file is not None
         words = [*row.words, f"backend={file.backends[0]}", f"round={row.round}", "mode=submission"]
-        assert registry.structure(registry.matrix.compose(words)).tuned_round == row.round
+        composed = registry.matrix.compose(words)
+        workload = registry.structure(composed)
+        assert workload.tuned_round == row.round
+        assert workload == structure(Workload, composed.tree), "sections made for other cells are those of this one"
 
 
 @pytest.mark.parametrize(
