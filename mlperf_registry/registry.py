@@ -294,7 +294,7 @@ class Registry:
         name = given.get("round")
         if name is not None and name not in self._rounds.names:
             text = next(override.text for override in parsed if override.key == "round")
-            known = nearest(name, self._rounds.names)
+            known = nearest(name, self._rounds.names[::-1])
             raise ConfigError(
                 [Problem("round", f"there are no rules of a round {name!r}", f"override:{text}", hint=known)]
             )

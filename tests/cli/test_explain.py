@@ -28,9 +28,9 @@ def test_lines_are_those_of_the_files(mlperf, checkout: Path):
 
 
 def test_the_winner_is_marked_and_comes_last(mlperf):
-    out = mlperf("explain", "builder.gpu_batch_size", "scenario=singlestream").out
+    out = mlperf("explain", "runtime.gpu_copy_streams", "benchmark=resnet50", "system=L4x1", "scenario=server").out
     lines = [line.strip() for line in out.splitlines() if "conf/" in line]
-    assert lines[-1].startswith("* conf/scenario/singlestream.yaml:")
+    assert lines[-1].startswith("* conf/tuned/v4.1/L4x1/resnet50/server.yaml:")
     assert not lines[0].startswith("*")
 
 
