@@ -17,7 +17,7 @@ import yaml
 
 from mlperf_registry.atomic import write_json
 
-SUITES = ("startup", "registry", "harness", "backend")
+SUITES = ("startup", "registry", "matrix", "harness", "backend")
 RESULTS = Path("build/bench.json")
 BARS = Path(__file__).with_name("bars.yaml")
 
