@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
 from mlperf_registry.cli.terminal import say
@@ -10,8 +11,13 @@ from mlperf_registry.schema.problem import ConfigError, MlperfError, NotReady
 
 
 def print_json(document: Any) -> None:
-    """The one JSON document of a command."""
-    print(json.dumps(document, indent=1, ensure_ascii=False))
+    """The one JSON document of a command; letters that stdout cannot write are escaped."""
+    text = json.dumps(document, indent=1, ensure_ascii=False)
+    try:
+        text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(document, indent=1)
+    print(text)
 
 
 def answer_failure(error: MlperfError, *, as_json: bool) -> int:

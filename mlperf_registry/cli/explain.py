@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from mlperf_registry.cli.answer import print_json
 from mlperf_registry.cli.request import Request
 from mlperf_registry.cli.session import open_registry, overrides_of, tell_choices
 from mlperf_registry.cli.table import table
 from mlperf_registry.cli.terminal import say
+from mlperf_registry.compose.nearest import nearest
+from mlperf_registry.schema.components import PerComponent
+from mlperf_registry.schema.problem import ConfigError, Problem
 
 if TYPE_CHECKING:
-    from mlperf_registry.compose.composed import Setting
-    from mlperf_registry.registry import Explained
+    from mlperf_registry.compose.composed import Composed, Setting
+    from mlperf_registry.registry import Explained, Registry
 
 
 _WIDEST = 50
@@ -28,6 +31,7 @@ def explain(request: Request) -> int:
     found = registry.explain(path, overrides)
     composed = registry.compose(overrides, quick=True)
     tell_choices(registry, composed, say)
+    _require_component(registry, composed, path)
     one = len(found) == 1 and found[0].path == path
     if request.json:
         print_json(found[0].as_json() if one else [explained.as_json() for explained in found])
@@ -36,6 +40,24 @@ def explain(request: Request) -> int:
     else:
         _print_many(found)
     return 0
+
+
+def _require_component(registry: Registry, composed: Composed, path: str | None) -> None:
+    """A path below a field of per-component values ends in a component that the benchmark has."""
+    fields = registry.fields()
+    owner = next((name for name in fields if fields[name].open and (path or "").startswith(f"{name}.")), None)
+    if owner is None:
+        return
+    hints = (fields[owner].type, *get_args(fields[owner].type))
+    if not any(get_origin(hint) is PerComponent for hint in hints):
+        return
+    component = str(path).removeprefix(f"{owner}.")
+    benchmark = registry.identities.benchmark(composed.choices["benchmark"] or "")
+    known = (*benchmark.components, *benchmark.dla_components)
+    if component not in known:
+        raise ConfigError(
+            [Problem(str(path), f"{benchmark.id} has no component {component!r}", hint=nearest(component, known))]
+        )
 
 
 def value_text(value: Any, unit: str | None) -> str:

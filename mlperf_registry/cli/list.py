@@ -5,32 +5,30 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from mlperf_registry import plugins
 from mlperf_registry.cli.answer import print_json
+from mlperf_registry.cli.cells import STATES, Relatives, Row, cell_patterns, judged, shown_option
 from mlperf_registry.cli.request import Request
 from mlperf_registry.cli.session import open_registry
 from mlperf_registry.cli.table import table
+from mlperf_registry.cli.terminal import say
 from mlperf_registry.cli.verbs import LISTED
-from mlperf_registry.compose.fields import option_fields
+from mlperf_registry.compose.benchmark_table import BenchmarkRow, benchmark_rows
 from mlperf_registry.compose.nearest import nearest
-from mlperf_registry.rules.plan import forbidden
+from mlperf_registry.compose.reference import Entry, entries
+from mlperf_registry.published.results import FILTERS, PublishedResult, published
 from mlperf_registry.rules.round import load_round, round_names, rounds_of
 from mlperf_registry.rules.rulebook import RULES
-from mlperf_registry.schema.cell import AXES, POWER_NAMES, SCENARIO_NAMES, TARGET_NAMES
-from mlperf_registry.schema.components import PerComponent
+from mlperf_registry.schema.cell import AXES
 from mlperf_registry.schema.problem import ConfigError, NotReady, Problem
 from mlperf_registry.structure import unstructure
 
 if TYPE_CHECKING:
-    from mlperf_registry.registry import CellRecord, Registry
-
-Row = dict[str, Any]
-
-_SHOWN_NAMES = {"scenario": SCENARIO_NAMES, "accuracy_target": TARGET_NAMES, "power_setting": POWER_NAMES}
+    from mlperf_registry.registry import Registry
 
 
 @attrs.frozen
@@ -48,11 +46,6 @@ class _Listing:
 def list_(request: Request) -> int:
     """Answer ``mlperf list WHAT [key=pattern ...]``."""
     what = request.words[0] if request.words else ""
-    if what == "published":
-        hint = "mlperf list cells state=tuned"
-        raise ConfigError(
-            [Problem(what, "not in this version, which lists cells with published values only", hint=hint)]
-        )
     if what not in _LISTINGS:
         raise ConfigError([Problem(what or "list", "name what to list", hint=nearest(what, LISTED))])
     listing = _LISTINGS[what]
@@ -66,72 +59,18 @@ def list_(request: Request) -> int:
     return 0
 
 
-def judged(record: CellRecord) -> Row:
-    """A cell as JSON gives it: six keys, its state, the rule that forbids it, the round of its tuned values.
-
-    Raises:
-        ConfigError: when its files are wrong.
-    """
-    state: str = record.state
-    rule, why = None, record.why
-    if state != "meaningless":
-        try:
-            breaches = forbidden(record.workload())
-        except NotReady as error:  # a plug-in that does not load must not hide the cells of others
-            breaches, why = (), str(error)
-        if breaches:
-            state, rule, why = "forbidden", breaches[0].rule, breaches[0].message
-    row: Row = {axis: shown_option(axis, option) for axis, option in attrs.asdict(record.cell).items()}
-    return {**row, "state": state, "rule": rule, "tuned_round": record.tuned_round, "why": why}
-
-
-def shown_option(axis: str, option: str) -> str:
-    """An option as JSON and folders name it: ``offline`` is ``Offline``."""
-    return _SHOWN_NAMES.get(axis, {}).get(option, option)
-
-
-def cell_patterns(registry: Registry, filters: dict[str, str]) -> dict[str, str]:
-    """Filters of axes as patterns over options, aliases and shown names translated.
-
-    Raises:
-        ConfigError: for an option without wildcards that its axis does not have.
-    """
-    patterns, problems = {}, []
-    for axis in AXES:
-        if axis not in filters:
-            continue
-        pattern = filters[axis]
-        if not any(mark in pattern for mark in "*?["):
-            (pattern, *_) = (word.partition("=")[2] for word in registry.translate([f"{axis}={pattern}"]))
-            if pattern not in registry.library.options(axis):
-                problems.append(registry.library.unknown(axis, pattern))
-        elif axis in _SHOWN_NAMES:
-            pattern = pattern.lower()
-        patterns[axis] = pattern
-    if problems:
-        raise ConfigError(problems)
-    return patterns
-
-
 def _systems(registry: Registry, filters: dict[str, str]) -> Iterator[Row]:
     for option in registry.library.options("system"):
         yield unstructure(registry.identities.system(option))
 
 
 def _benchmarks(registry: Registry, filters: dict[str, str]) -> Iterator[Row]:
-    for option in registry.library.options("benchmark"):
-        one = registry.identities.benchmark(option)
+    for row in benchmark_rows(registry.library, registry.identities):
         yield {
-            "id": one.id,
-            "description": one.description,
-            "mini": one.mini,
-            "family": one.family,
-            "scenarios": [shown_option("scenario", name) for name in one.scenarios],
-            "accuracy_targets": [shown_option("accuracy_target", name) for name in one.accuracy_targets],
-            "harnesses": list(one.harnesses),
-            "backends": list(one.backends),
-            "rounds": list(rounds_of(one.rules_as)),
-            "aliases": list(one.aliases),
+            **row.as_json(),
+            "scenarios": [shown_option("scenario", name) for name in row.scenarios],
+            "accuracy_targets": [shown_option("accuracy_target", name) for name in row.accuracy_targets],
+            "rounds": list(rounds_of(registry.identities.benchmark(row.id).rules_as)),
         }
 
 
@@ -146,25 +85,29 @@ def _cells(registry: Registry, filters: dict[str, str]) -> Iterator[Row]:
     patterns = cell_patterns(registry, filters)
     for axis in patterns:
         del filters[axis]
-    return (judged(record) for record in registry.cells(**patterns))
+    state = filters.get("state")
+    if state is not None and not any(mark in state for mark in "*?[") and state.lower() not in STATES:
+        raise ConfigError([Problem("state", f"no cell is ever {state!r}", hint=nearest(state, STATES))])
+    relatives = Relatives(registry)
+    left_out = 0
+    for record in registry.cells(**patterns):
+        if state is None and record.state == "meaningless":
+            left_out += 1
+        elif state is None or any(_matches(possible, state) for possible in (record.state, *_LATER[record.state])):
+            yield {**judged(record), **relatives.of(record)}
+    if left_out:
+        say(f"{left_out:,} meaningless cells are left out; state=* lists them too, and state=meaningless only them.")
 
 
 def _fields(registry: Registry, filters: dict[str, str]) -> Iterator[Row]:
-    readers = plugins.backends()
-    owned = [(name, option_fields(name, None)) for name in plugins.benchmarks()]
-    owned += [(name, option_fields(None, name)) for name in readers]
-    for owner, fields in ((None, registry.fields()), *owned):
-        for path, field in fields.items():
-            yield {
-                "path": path,
-                "type": type_name(field.type),
-                "unit": field.knob.unit,
-                "default": None if field.default is attrs.NOTHING else unstructure(field.default),
-                "required": field.default is attrs.NOTHING,
-                "doc": field.knob.doc,
-                "owner": owner,
-                "engine": [name for name, plugin in readers.items() if path in plugin.reads],
-            }
+    for entry in entries():
+        yield {**entry.as_json(), "owner": None}
+    owned = [(family, entries(family=family)) for family in plugins.benchmarks()]
+    owned += [(backend, entries(backend=backend)) for backend in plugins.backends()]
+    for owner, found in owned:
+        for entry in found:
+            if entry.path.startswith(("benchmark.options.", "backend.options.")):
+                yield {**entry.as_json(), "owner": owner}
 
 
 def _rules(registry: Registry, filters: dict[str, str]) -> Iterator[Row]:
@@ -185,6 +128,22 @@ def _rules(registry: Registry, filters: dict[str, str]) -> Iterator[Row]:
             }
 
 
+def _published(registry: Registry, filters: dict[str, str]) -> Iterable[Row]:
+    wanted = {key: filters.pop(key) for key in FILTERS if key in filters}
+    benchmark = wanted.get("benchmark", "*")
+    if not any(mark in benchmark for mark in "*?["):
+        translated = dict(word.split("=") for word in registry.translate([f"benchmark={benchmark}"]))
+        if translated["benchmark"] not in registry.library.options("benchmark"):
+            raise ConfigError([registry.library.unknown("benchmark", benchmark)])
+        wanted = {**translated, **wanted, "benchmark": translated["benchmark"]}
+    rows = published(wanted)
+    # A log has more metrics than the one that its round compares; they are there for those who name them.
+    shown = rows if "metric" in wanted else [row for row in rows if row.official]
+    if len(shown) < len(rows):
+        say(f"{len(rows) - len(shown):,} metrics that their round does not compare are left out; metric=* lists them.")
+    return map(attrs.asdict, shown)
+
+
 def _backends(registry: Registry, filters: dict[str, str]) -> Iterator[Row]:
     for option in registry.library.options("backend"):
         backend = registry.identities.backend(option)
@@ -196,19 +155,12 @@ def _backends(registry: Registry, filters: dict[str, str]) -> Iterator[Row]:
         yield {"name": option, "device": backend.device, "available": lacks is None, "lacks": lacks}
 
 
-_BENCHMARK_KEYS = (
-    "id",
-    "description",
-    "mini",
-    "family",
-    "scenarios",
-    "accuracy_targets",
-    "harnesses",
-    "backends",
-    "rounds",
-    "aliases",
-)
-_CELL_KEYS = (*AXES, "state", "rule", "tuned_round", "why")
+_BENCHMARK_KEYS = (*(field.name for field in attrs.fields(BenchmarkRow)), "rounds")
+_FIELD_KEYS = (*(field.name for field in attrs.fields(Entry)), "owner")
+_PUBLISHED_KEYS = tuple(field.name for field in attrs.fields(PublishedResult))
+_CELL_KEYS = (*AXES, "state", "rule", "tuned_round", "why", "relative", "harness_code")
+_LATER = {"meaningless": (), "untuned": ("forbidden",), "tuned": ("forbidden",)}
+"""State before the rules are asked to what they may make of it."""
 
 _LISTINGS = {
     "systems": _Listing(
@@ -219,38 +171,40 @@ _LISTINGS = {
     "benchmarks": _Listing(
         _benchmarks,
         _BENCHMARK_KEYS,
-        ("id", "scenarios", "accuracy_targets", "backends", "rounds", "description"),
+        ("id", "loadgen_key", "checker_directory", "scenarios", "accuracy_targets", "harness", "rounds", "description"),
     ),
     "scenarios": _Listing(_scenarios, ("option", "name", "benchmarks"), ("option", "name", "benchmarks")),
-    "cells": _Listing(_cells, _CELL_KEYS, (*AXES, "state", "tuned_round", "rule")),
+    "cells": _Listing(_cells, _CELL_KEYS, (*AXES, "state", "tuned_round", "rule", "relative")),
     "fields": _Listing(
         _fields,
-        ("path", "type", "unit", "default", "required", "doc", "owner", "engine"),
-        ("path", "type", "unit", "default", "doc"),
+        _FIELD_KEYS,
+        ("path", "type", "unit", "range", "default", "applies", "doc"),
     ),
     "rules": _Listing(
         _rules,
         ("round", "id", "path", "judges", "divisions", "scenarios", "reason", "citation"),
         ("round", "id", "path", "divisions", "reason"),
     ),
+    "published": _Listing(
+        _published,
+        _PUBLISHED_KEYS,
+        (
+            "round",
+            "submitter",
+            "system",
+            "accelerator",
+            "accelerators",
+            "benchmark",
+            "scenario",
+            "accuracy_target",
+            "value",
+            "unit",
+            "per_accelerator",
+            "note",
+        ),
+    ),
     "backends": _Listing(_backends, ("name", "device", "available", "lacks"), ("name", "device", "available", "lacks")),
 }
-
-
-def type_name(hint: Any) -> str:
-    """A field's type as help names it: ``whole number``, ``Offline|Server``, ``number per component``."""
-    origin, arguments = get_origin(hint), [one for one in get_args(hint) if one is not type(None)]
-    if origin is Literal:
-        return "|".join(map(str, arguments))
-    if origin is PerComponent:
-        return f"{type_name(arguments[0])} per component"
-    if origin is tuple:
-        return f"list of {type_name(arguments[0])}"
-    if origin is dict:
-        return f"mapping of {type_name(arguments[1])}"
-    if origin is not None:
-        return type_name(arguments[0])
-    return {bool: "true|false", int: "whole number", float: "number", str: "text"}.get(hint, "any")
 
 
 def _filters(registry: Registry, what: str, listing: _Listing, words: Sequence[str]) -> dict[str, str]:
@@ -274,7 +228,7 @@ def _passes(row: Row, filters: dict[str, str]) -> bool:
 
 
 def _matches(value: Any, pattern: str) -> bool:
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
         return any(_matches(item, pattern) for item in value)
     return fnmatchcase(_cell_text(value).lower(), pattern.lower())
 
@@ -282,6 +236,8 @@ def _matches(value: Any, pattern: str) -> bool:
 def _cell_text(value: Any) -> str:
     if value is None:
         return ""
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
         return " ".join(map(str, value))
+    if isinstance(value, float):
+        return f"{value:,.2f}"
     return value if isinstance(value, str) else json.dumps(value)

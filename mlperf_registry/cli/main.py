@@ -18,6 +18,7 @@ from mlperf_registry import __version__
 from mlperf_registry.cli.answer import answer_failure, print_json
 from mlperf_registry.cli.help import overview, verb_help
 from mlperf_registry.cli.request import Request, parse
+from mlperf_registry.cli.streams import steady_streams
 from mlperf_registry.cli.terminal import say
 from mlperf_registry.cli.verbs import VERBS
 from mlperf_registry.schema.problem import MlperfError, NotReady
@@ -28,7 +29,17 @@ TRACEBACK_VARIABLE = "MLPERF_TRACEBACK"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line, by default this process's, and return its exit code."""
-    words = list(sys.argv[1:] if argv is None else argv)
+    with steady_streams():
+        code = _answer(list(sys.argv[1:] if argv is None else argv))
+        try:
+            sys.stdout.flush()
+        except OSError as error:
+            say(f"What was printed could not be written: {error.strerror}.")
+            return code or 1
+    return code
+
+
+def _answer(words: list[str]) -> int:
     as_json = "--json" in words
     build_dir = Path("build")
     try:
@@ -45,16 +56,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         if request.help:
             print(verb_help(VERBS[request.verb]))
             return 0
+        _require_working_directory()
         with _sigterm_interrupts():
-            code = _dispatch(request)
-        sys.stdout.flush()
-        return code
+            return _dispatch(request)
     except KeyboardInterrupt:
         return _interrupted(as_json)
-    except BrokenPipeError:
-        # Whoever read our output has left (mlperf list cells | head); Python would complain at exit once more.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except MlperfError as error:
         return answer_failure(error, as_json=as_json)
     except ModuleNotFoundError as error:
@@ -72,6 +78,13 @@ def _dispatch(request: Request) -> int:
     module, _, function = VERBS[request.verb].target.partition(":")
     code: int = getattr(import_module(module), function)(request)
     return code
+
+
+def _require_working_directory() -> None:
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise NotReady(f"The working directory cannot be used ({error.strerror}): cd to one that exists.") from error
 
 
 @contextlib.contextmanager

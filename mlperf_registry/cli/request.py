@@ -28,6 +28,8 @@ class Request:
     """``values`` or ``origins`` when the configuration is to be printed."""
     dry_run: bool = False
     everything: bool = False
+    published: Path | None = None
+    """File of published configurations to compare with."""
     help: bool = False
 
 
@@ -94,6 +96,13 @@ def _take(flag: Flag, value: str, given: dict[str, Any]) -> list[Problem]:
             return [Problem(flag.name, f"shows values or origins, not {value!r}", hint=nearest(value, forms))]
         given["cfg"] = value
         return []
+    if flag.field == "published":
+        try:
+            is_file = Path(value).is_file()
+        except (OSError, ValueError):
+            is_file = False
+        given["published"] = Path(value)
+        return [] if is_file else [Problem(flag.name, f"there is no file {value}", hint="name a file of JSON lines")]
     folder = Path(value)
     if not value:
         return [Problem(flag.name, "needs the name of a folder")]

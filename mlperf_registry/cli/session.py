@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, get_args, get_origin
 
 from mlperf_registry.cli.request import Request
 from mlperf_registry.compose.nearest import nearest
+from mlperf_registry.roots import SYSTEMS_VARIABLE
 from mlperf_registry.schema.problem import ConfigError, Problem
 
 if TYPE_CHECKING:
@@ -18,13 +20,23 @@ if TYPE_CHECKING:
 GENERIC = "generic_cpu"
 """What ``system=auto`` means until machines are detected."""
 
+_HYDRAS_OWN = re.compile(r"[+~]*hydra(?![\w-])")
 _AUTO = re.compile(r"(?<=[=,(])auto(?=[,)]|$)")
 
 
 def open_registry(systems: Sequence[Path]) -> Registry:
-    """The registry over our conf/, plug-ins' and the user's systems, those given by flag first."""
+    """The registry over our conf/, plug-ins' and the user's systems, those given by flag first.
+
+    Raises:
+        ConfigError: when $MLPERF_SYSTEMS_PATH names a folder that is none.
+    """
     from mlperf_registry.registry import Registry
 
+    named = [part for part in os.environ.get(SYSTEMS_VARIABLE, "").split(os.pathsep) if part]
+    strange = [part for part in named if not Path(part).is_dir()]
+    if strange:
+        hint = f"make it, or take it out of ${SYSTEMS_VARIABLE}"
+        raise ConfigError(Problem(SYSTEMS_VARIABLE, f"{part} is no folder", hint=hint) for part in strange)
     return Registry.load(systems=systems)
 
 
@@ -37,7 +49,7 @@ def overrides_of(request: Request, tell: Callable[[str], None]) -> tuple[str, ..
     problems = []
     for word in request.words:
         key, _, value = word.partition("=")
-        if word.startswith(("hydra.", "hydra/", "+hydra.", "+hydra/", "~hydra")):
+        if _HYDRAS_OWN.match(word):
             problems.append(Problem(word, "configures Hydra's sweeps, and this is none", hint="add -m"))
         elif "=" not in word and not word.startswith("~"):
             problems.append(not_an_override(word))

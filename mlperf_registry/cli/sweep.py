@@ -28,6 +28,7 @@ from mlperf_registry.cli.sweep_points import check, expand
 from mlperf_registry.cli.terminal import PlainProgress, print_rich, say, watching
 from mlperf_registry.compose.library import CONFIG
 from mlperf_registry.compose.nearest import nearest
+from mlperf_registry.compose.override import parse_override
 from mlperf_registry.execute.progress import Progress
 from mlperf_registry.report.multirun import write_multirun_report
 from mlperf_registry.report.points import lower_is_better
@@ -169,6 +170,12 @@ def launch(registry: Registry, words: Sequence[str], folder: Path) -> None:
             command()
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError([_refused_by_hydra(str(error))]) from error
+    except (AttributeError, TypeError, ValueError) as error:
+        # Hydra checks few of its own settings before it works with them; jobs answer for their errors themselves.
+        settings = [word for word in words if parse_override(word).for_hydra]
+        if not settings:
+            raise
+        raise ConfigError([Problem("-m", f"Hydra cannot work with {' '.join(settings)}: {error}")]) from error
 
 
 def write_sweep_report(folder: Path) -> Path:

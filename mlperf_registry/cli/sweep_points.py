@@ -23,7 +23,8 @@ def expand(registry: Registry, words: Sequence[str]) -> list[Overrides] | None:
     """Overrides of each job that Hydra's basic sweeper will make of ``words``; None where another sweeper decides.
 
     Raises:
-        ConfigError: for words that are no overrides, and for sweeps over intervals, which need another sweeper.
+        ConfigError: for words that are no overrides, for sweeps over intervals, which need another sweeper, and for
+            sweeps over nothing.
     """
     parsed = _parsed(words)
     if any(_chooses_sweeper(override) for override in parsed):
@@ -39,6 +40,11 @@ def expand(registry: Registry, words: Sequence[str]) -> list[Overrides] | None:
         raise ConfigError(
             [Problem("-m", str(error), hint="choose a sweeper that can, with hydra/sweeper=...")]
         ) from error
+    except (TypeError, ValueError) as error:
+        raise ConfigError([Problem("-m", f"the points of this sweep cannot be told: {error}")]) from error
+    if not jobs:
+        empty = ", ".join(override.text for override in parsed if override.sweep)
+        raise ConfigError([Problem("-m", f"a sweep without points: {empty} has no values")])
     return [tuple(job) for job in jobs]
 
 
@@ -95,6 +101,9 @@ def _without_glob(registry: Registry, word: str) -> str:
     if not isinstance(glob, Glob):
         return word
     options = glob.filter(list(registry.library.options(override.key_or_group)))
+    if not options:
+        hint = f"known: {', '.join(registry.library.options(override.key_or_group))}"
+        raise ConfigError([Problem(override.key_or_group, f"{word} matches no option", f"override:{word}", hint=hint)])
     return f"{override.get_key_element()}={','.join(options)}"
 
 

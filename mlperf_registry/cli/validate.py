@@ -1,19 +1,24 @@
-"""``mlperf validate``: one configuration against schema and rules, or every cell, and nothing is run."""
+"""``mlperf validate``: one configuration, every file and cell, or conf/ against what was published; nothing is run."""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlperf_registry.cli.answer import print_json
-from mlperf_registry.cli.list import cell_patterns, judged
+from mlperf_registry.cli.cells import cell_patterns, judged
+from mlperf_registry.cli.explain import value_text
 from mlperf_registry.cli.request import Request
 from mlperf_registry.cli.session import open_registry, overrides_of, tell_choices
+from mlperf_registry.cli.table import table
 from mlperf_registry.cli.terminal import say
+from mlperf_registry.cli.wrong_files import wrong_files
 from mlperf_registry.compose.nearest import nearest
 from mlperf_registry.execute.job import plan_for
 from mlperf_registry.execute.progress import Silent
+from mlperf_registry.published.check import FieldDifference, check
 from mlperf_registry.schema.cell import AXES
 from mlperf_registry.schema.problem import ConfigError, Problem
 from mlperf_registry.structure import unstructure
@@ -23,8 +28,17 @@ if TYPE_CHECKING:
 
 
 def validate(request: Request) -> int:
-    """Answer ``mlperf validate``; 2 when anything is wrong."""
+    """Answer ``mlperf validate``; 2 when anything is wrong, 1 when something is not as published."""
+    if request.everything and request.published is not None:
+        raise ConfigError([Problem("--published", "cannot be asked together with --all", hint="leave one of them out")])
+    if request.published is not None and request.words:
+        raise ConfigError(
+            Problem(word, "--published checks every configuration of its file", hint="leave it out")
+            for word in request.words
+        )
     registry = open_registry(request.systems)
+    if request.published is not None:
+        return _validate_published(registry, request.published, as_json=request.json)
     return _validate_all(registry, request) if request.everything else _validate_one(registry, request)
 
 
@@ -55,24 +69,67 @@ def _validate_one(registry: Registry, request: Request) -> int:
     return 0
 
 
+def _validate_published(registry: Registry, file: Path, *, as_json: bool) -> int:
+    checked = check(file, registry)
+    code = 0 if checked.matched == checked.total else 1
+    if as_json:
+        print_json(checked.as_json())
+        return code
+    print(
+        f"{checked.total:,} published configurations: {checked.matched:,} matched, {checked.missing:,} missing, "
+        f"{len(checked.differing):,} differing"
+    )
+    for name in checked.missing_cells:
+        print(f"missing: {name}")
+    for one in checked.differing:
+        print(f"differs: {one.cell} [{file}:{one.line}]")
+        for problem in one.problems:
+            print(f"  {problem}")
+        for field in one.fields:
+            print(f"  {_difference(field)}")
+    if checked.left_out:
+        counts = ", ".join(f"{name} ({count:,})" for name, count in checked.left_out.items())
+        say(f"Not compared, since they are absolute paths on NVIDIA's machines: {counts}")
+    return code
+
+
+def _difference(field: FieldDifference) -> str:
+    place = "" if field.origin is None else f" [{field.origin}{'' if field.line is None else f':{field.line}'}]"
+    shown = field.name if field.path is None else f"{field.path} ({field.name})"
+    return f"{shown}: published {value_text(field.published, None)}, here {value_text(field.ours, None)}{place}"
+
+
 def _validate_all(registry: Registry, request: Request) -> int:
     began = time.perf_counter()
+    patterns = cell_patterns(registry, _filters(request))
     states: Counter[str] = Counter()
-    problems: dict[Problem, None] = {}
-    for record in registry.cells(**cell_patterns(registry, _filters(request))):
-        try:
-            states[judged(record)["state"]] += 1
-        except ConfigError as error:
-            states["wrong"] += 1
-            problems.update(dict.fromkeys(error.problems))
+    rules: Counter[str] = Counter()
+    problems = dict.fromkeys(wrong_files(registry))
+    try:
+        for record in registry.cells(**patterns):
+            try:
+                row = judged(record)
+            except ConfigError as error:
+                states["wrong"] += 1
+                problems.update(dict.fromkeys(error.problems))
+            else:
+                states[row["state"]] += 1
+                if row["rule"] is not None:
+                    rules[row["rule"]] += 1
+    except ConfigError as error:  # the axes themselves cannot be told
+        problems.update(dict.fromkeys(error.problems))
+    summary = _summary(states, list(problems), began)
     for problem in problems:
         say(str(problem))
-    summary = _summary(states, list(problems), began)
     if request.json:
-        print_json(summary)
-    else:
-        shown = ", ".join(f"{count:,} {state}" for state, count in sorted(states.items()))
-        print(f"{summary['cells']:,} cells in {summary['seconds']:.1f} s: {shown}; {len(problems)} problems")
+        print_json({**summary, "by_rule": dict(sorted(rules.items()))})
+        return 2 if problems else 0
+    print(f"{summary['cells']:,} cells in {summary['seconds']:.1f} s, {len(problems)} problems")
+    for counted in (states, rules):
+        print()
+        head = "state" if counted is states else "forbidden by rule"
+        rows = [(name, f"{count:,}") for name, count in sorted(counted.items())]
+        print(table((head, "cells"), rows, right=("cells",)))
     return 2 if problems else 0
 
 

@@ -11,6 +11,7 @@ LISTED = {
     "cells": "every combination of the axes, and whether it is tuned, untuned, forbidden or meaningless",
     "fields": "every field that an override can set, with unit and default",
     "rules": "what the rounds ask, with citations",
+    "published": "results that submitters published, per accelerator",
     "backends": "engine libraries, and whether they can run here",
 }
 """What ``mlperf list`` lists, and its line of help."""
@@ -69,7 +70,8 @@ CFG = Flag(
     default="values",
 )
 DRY_RUN = Flag("--dry-run", "print what would run, if it is legal and its engine cached, and stop", "dry_run")
-ALL = Flag("--all", "check every cell", "everything")
+ALL = Flag("--all", "check every file and every cell", "everything")
+PUBLISHED = Flag("--published", "compare with published configurations, a JSON object a line", "published", "FILE")
 HELP = Flag("--help", "this help", "help", short="-h")
 
 _COMPOSING = (JSON, SYSTEMS, HELP)
@@ -134,6 +136,7 @@ VERBS = {
             (
                 ("list benchmarks", "what can be run"),
                 ("list cells benchmark=resnet50 state=tuned", "cells with tuned values; patterns may hold * and ?"),
+                ("list published benchmark=resnet50 'system=*H100*'", "published results, per accelerator"),
                 ("list fields path=loadgen.*", "what can be overridden under loadgen"),
             ),
             _COMPOSING,
@@ -142,13 +145,14 @@ VERBS = {
         Verb(
             "validate",
             "mlperf_registry.cli.validate:validate",
-            "check a configuration, or every cell, without running anything",
-            "mlperf validate [--all] [group=option ...] [field=value ...] [flags]",
+            "check a configuration, every cell, or what was published, without running anything",
+            "mlperf validate [--all | --published FILE] [group=option ...] [field=value ...] [flags]",
             (
                 ("validate benchmark=resnet50 mode=submission", "one configuration, every problem at once"),
-                ("validate --all", "every cell there is"),
+                ("validate --all", "every file and every cell there is"),
+                ("validate --published configs.jsonl", "whether tuned values are those of a file; 1 if not"),
             ),
-            (ALL, *_COMPOSING),
+            (ALL, PUBLISHED, *_COMPOSING),
         ),
         Verb(
             "diff",

@@ -1,0 +1,117 @@
+"""Cells as commands show them: judged by the rules, found by patterns, and the untuned ones with a tuned relative."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Any
+
+from mlperf_registry import plugins
+from mlperf_registry.compose.tuned import TunedCell
+from mlperf_registry.rules.plan import forbidden
+from mlperf_registry.schema.cell import AXES, POWER_NAMES, SCENARIO_NAMES, TARGET_NAMES
+from mlperf_registry.schema.problem import ConfigError, NotReady
+from mlperf_registry.schema.sections import System
+
+if TYPE_CHECKING:
+    from mlperf_registry.registry import CellRecord, Registry
+
+Row = dict[str, Any]
+
+STATES = ("meaningless", "forbidden", "untuned", "tuned")
+
+_SHOWN_NAMES = {"scenario": SCENARIO_NAMES, "accuracy_target": TARGET_NAMES, "power_setting": POWER_NAMES}
+
+
+def judged(record: CellRecord) -> Row:
+    """A cell as JSON gives it: six keys, its state, the rule that forbids it, the round of its tuned values.
+
+    Raises:
+        ConfigError: when its files are wrong.
+    """
+    state: str = record.state
+    rule, why = None, record.why
+    if state != "meaningless":
+        try:
+            breaches = forbidden(record.workload())
+        except NotReady as error:  # a plug-in that does not load must not hide the cells of others
+            breaches, why = (), str(error)
+        if breaches:
+            state, rule, why = "forbidden", breaches[0].rule, breaches[0].message
+    row: Row = {axis: shown_option(axis, getattr(record.cell, axis)) for axis in AXES}
+    return {**row, "state": state, "rule": rule, "tuned_round": record.tuned_round, "why": why}
+
+
+def shown_option(axis: str, option: str) -> str:
+    """An option as JSON and folders name it: ``offline`` is ``Offline``."""
+    return _SHOWN_NAMES.get(axis, {}).get(option, option)
+
+
+def cell_patterns(registry: Registry, filters: dict[str, str]) -> dict[str, str]:
+    """Filters of axes as patterns over options, aliases and shown names translated.
+
+    Raises:
+        ConfigError: for an option without wildcards that its axis does not have.
+    """
+    patterns, problems = {}, []
+    for axis in AXES:
+        if axis not in filters:
+            continue
+        pattern = filters[axis]
+        if not any(mark in pattern for mark in "*?["):
+            (pattern, *_) = (word.partition("=")[2] for word in registry.translate([f"{axis}={pattern}"]))
+            if pattern not in registry.library.options(axis):
+                problems.append(registry.library.unknown(axis, pattern))
+        elif axis in _SHOWN_NAMES:
+            pattern = pattern.lower()
+        patterns[axis] = pattern
+    if problems:
+        raise ConfigError(problems)
+    return patterns
+
+
+class Relatives:
+    """For untuned cells, the nearest tuned one; for all, whether there is code to run them."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._identities = registry.identities
+        self._tuned: dict[tuple[str, str], dict[str, TunedCell]] = {}
+        for cell in registry.library.tuned.cells:
+            # Rounds come in order, so that the newest stays.
+            self._tuned.setdefault((cell.benchmark, cell.scenario), {})[cell.system] = cell
+        self._nearest: dict[tuple[str, str, str], str | None] = {}
+        self._likeness: dict[tuple[str, str], float] = {}
+
+    def of(self, record: CellRecord) -> Row:
+        """``relative``, as ``<round>/<system>/<benchmark>/<scenario>`` or None, and ``harness_code``."""
+        cell = record.cell
+        key = (cell.system, cell.benchmark, cell.scenario)
+        if record.state == "untuned" and key not in self._nearest:
+            self._nearest[key] = self._find(*key)
+        plugin = plugins.benchmarks().get(self._identities.benchmark(cell.benchmark).family)
+        return {
+            "relative": self._nearest[key] if record.state == "untuned" else None,
+            "harness_code": plugin is not None and plugin.runnable,
+        }
+
+    def _find(self, system: str, benchmark: str, scenario: str) -> str | None:
+        """The system itself with another variant, else the one most like it by accelerator and then by their number."""
+        there = self._tuned.get((benchmark, scenario), {})
+        if system in there:
+            return str(there[system])
+        mine = self._identities.system(system)
+        others = []
+        for name, cell in there.items():
+            try:
+                other = self._identities.system(name)
+            except ConfigError:
+                continue
+            if (mine.accelerator is None) == (other.accelerator is None):
+                unlike = abs(other.accelerator_count - mine.accelerator_count)
+                others.append((-self._alike(mine, other), unlike, name, str(cell)))
+        return min(others)[-1] if others else None
+
+    def _alike(self, one: System, other: System) -> float:
+        key = (one.accelerator or one.id, other.accelerator or other.id)
+        if key not in self._likeness:
+            self._likeness[key] = difflib.SequenceMatcher(None, *key, autojunk=False).ratio()
+        return self._likeness[key]
