@@ -8,14 +8,14 @@ import textwrap
 import pytest
 
 # Short, and VALID however slow or busy the machine is: rates far above what it reaches, a bound that it cannot miss.
-RUN = (
+ANY_SCENARIO = (
     "run",
     "benchmark=acme-parity",
     "loadgen.min_duration=100ms",
-    "loadgen.offline_expected_qps=5e6",
     "runtime.warmup_duration=50ms",
     "--json",
 )
+RUN = (*ANY_SCENARIO, "loadgen.offline_expected_qps=5e6")
 SERVER = ("scenario=server", "loadgen.server_target_qps=500", "loadgen.server_target_latency_ns=10s")
 
 BROKEN = {
@@ -121,7 +121,7 @@ def test_it_is_never_submittable(result):
     ],
 )
 def test_it_runs_in_every_scenario(environment, scenario):
-    test = json.loads(environment.run("mlperf", *RUN, *scenario, "loadgen.test_mode=PerformanceOnly"))
+    test = json.loads(environment.run("mlperf", *ANY_SCENARIO, *scenario, "loadgen.test_mode=PerformanceOnly"))
     assert test["valid"] is True, test["reasons"]
 
 
