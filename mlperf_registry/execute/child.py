@@ -220,12 +220,20 @@ def _parse(line: bytes) -> dict[str, Any]:
 
 def _end(child: subprocess.Popen[bytes]) -> None:
     # The whole session: an engine may have started servers, which must not outlive a child that was ended.
-    for signal_number in (signal.SIGTERM, signal.SIGKILL):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child.pid, signal_number)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            child.wait(timeout=_GRACE_SECONDS)
-            return
+    try:
+        for signal_number in (signal.SIGTERM, signal.SIGKILL):
+            _signal(child, signal_number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(timeout=_GRACE_SECONDS)
+                return
+    except BaseException:  # a second Ctrl-C: whoever presses it waits no longer, and still leaves nothing running
+        _signal(child, signal.SIGKILL)
+        raise
+
+
+def _signal(child: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, number)
 
 
 def _how(code: int) -> str:

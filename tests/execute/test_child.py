@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import textwrap
+import threading
 import time
 from pathlib import Path
 
@@ -171,3 +174,49 @@ def test_a_child_that_cannot_be_started_leaves_no_pipe_open(follow, monkeypatch)
     with pytest.raises(FileNotFoundError):
         follow("pass")
     assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+STUBBORN = """
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    print(os.getpid(), flush=True)
+    say(event="phase", name="run")
+    {then}
+    time.sleep(600)
+    """
+
+
+def gone(log: Path) -> bool:
+    """Whether the child that wrote its id into ``log`` is gone, or only waits for its parent to take note."""
+    stat = Path("/proc") / log.read_text().split()[0] / "stat"
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        return stat.read_text().rpartition(") ")[2].startswith("Z")
+    return True
+
+
+def test_a_second_interrupt_while_a_child_is_ended_leaves_nothing_running(follow, tmp_path):
+    class Twice(Silent):
+        """Ctrl-C at the first sample, and again a second later, while the child is being ended."""
+
+        def samples(self, **_):
+            threading.Timer(1.0, signal.raise_signal, [signal.SIGINT]).start()
+            raise KeyboardInterrupt
+
+    begun = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        follow(
+            STUBBORN.format(then='say(event="progress", issued=9, completed=4, elapsed_s=1.0)'),
+            progress=Twice(),
+        )
+    assert time.monotonic() - begun < 4
+    for _ in range(50):
+        if gone(tmp_path / "child.log"):
+            return
+        time.sleep(0.1)
+    raise AssertionError("the child outlived its parent's interest")
+
+
+def test_a_child_that_was_stopped_is_killed(follow, tmp_path, monkeypatch):
+    monkeypatch.setattr(child, "_GRACE_SECONDS", 0.5)
+    with pytest.raises(RunFailed, match="no progress for 1 s"):
+        follow(STUBBORN.format(then="os.kill(os.getpid(), signal.SIGSTOP)"), stall=1.0)
+    assert gone(tmp_path / "child.log")
