@@ -16,7 +16,7 @@ from mlperf_registry.execute.host import host_facts, library_distribution, versi
 from mlperf_registry.execute.run_folder import RunFolder
 from mlperf_registry.rules.plan import headline_metric
 from mlperf_registry.schema.plan import AccuracyBound, Plan
-from mlperf_registry.schema.problem import RunFailed
+from mlperf_registry.schema.problem import ConfigError, RunFailed
 from mlperf_registry.schema.result import RESULT_SCHEMA, Accuracy, EngineUsed, RunResult
 from mlperf_registry.schema.run import LoadGenTest, Run
 from mlperf_registry.structure import structure, unstructure
@@ -92,7 +92,8 @@ def make_result(
     if accuracy is not None and accuracy_run is not None and accuracy_run.trouble:
         accuracy = attrs.evolve(accuracy, passed=False)
     full = not workload.benchmark.mini and workload.model.weights == "trained"
-    accurate = accuracy is not None and accuracy.passed
+    # Without a bound accuracy is missed by nobody, and nothing says that the result may be compared.
+    accurate = accuracy is not None and accuracy.passed and accuracy.target is not None
     settings = plan.performance
     plugin = plugins.backend(workload.backend.name)
     return RunResult(
@@ -143,20 +144,29 @@ def read_result(folder: Path) -> RunResult:
     """The result in a run's folder.
 
     Raises:
-        RunFailed: when there is none, or it is of another form.
+        RunFailed: when there is none, it cannot be read, or it is of another form.
     """
     path = folder / RESULT_FILE
     try:
-        tree = json.loads(path.read_text())
+        tree = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise RunFailed(
             f"{folder} has no {RESULT_FILE}: the run there did not end, or this is no run's folder."
         ) from None
+    except OSError as error:
+        raise RunFailed(f"{path} cannot be read: {error.strerror or error}.") from error
+    except RecursionError:
+        raise RunFailed(f"{path} is no result: it is nested too deeply.") from None
     except ValueError as error:
         raise RunFailed(f"{path} is no JSON: {error}") from error
+    if not isinstance(tree, dict):
+        raise RunFailed(f"{path} is no result: it holds no JSON object.")
     if tree.get("schema") != RESULT_SCHEMA:
         raise RunFailed(f"{path} has the form {tree.get('schema')}, and this version reads {RESULT_SCHEMA}.")
-    return structure(RunResult, tree, canonical=True)
+    try:
+        return structure(RunResult, tree, canonical=True)
+    except ConfigError as error:
+        raise RunFailed(f"{path} is no result of this version:\n{error}") from error
 
 
 def _validity(performance: TestEnd | None, accuracy_run: TestEnd | None) -> tuple[bool | None, tuple[str, ...]]:

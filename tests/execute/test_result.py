@@ -11,7 +11,7 @@ import pytest
 from mlperf_registry.detail_log import DETAIL_LOG, DetailLog, parse_detail_log, read_detail_log
 from mlperf_registry.execute import result as results
 from mlperf_registry.execute.departures import departures
-from mlperf_registry.execute.result import make_result, read_test_end
+from mlperf_registry.execute.result import make_result, read_result, read_test_end
 from mlperf_registry.execute.run_folder import RunFolder
 from mlperf_registry.rules.plan import make_plan
 from mlperf_registry.schema.engine import Engine
@@ -50,8 +50,8 @@ def loadgen_test(scenario="Server", mode="PerformanceOnly", **changes):
 def result_of(make_workload, tmp_path):
     """The result of a run with these ends."""
 
-    def make(performance, accuracy_run, accuracy=ACCURACY):
-        plan = make_plan(make_workload())
+    def make(performance, accuracy_run, accuracy=ACCURACY, change=lambda plan: plan):
+        plan = change(make_plan(make_workload()))
         run = Run(
             schema=1,
             run_id="1a2b",
@@ -148,3 +148,42 @@ def test_a_tests_end_holds_failures_departures_and_errors(tmp_path):
     assert read.trouble[0] == "one" and "schedule_rng_seed" in read.trouble[1]
     damaged = attrs.evolve(read.log, errors=("cut off",))
     assert attrs.evolve(read, log=damaged).trouble[2] == "cut off"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[]", "holds no JSON object"),
+        ("null", "holds no JSON object"),
+        ("[" * 100_000, "nested too deeply"),
+        ("{", "is no JSON"),
+        ('{"schema": 99}', "has the form 99"),
+        ('{"schema": 1, "run_id": 5}', "no result of this version"),
+        ("\udcff", "is no JSON"),
+    ],
+)
+def test_a_result_of_another_form_is_a_sentence_that_names_the_file(tmp_path, text, said):
+    (tmp_path / "result.json").write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(RunFailed, match=rf"result\.json .*{said}"):
+        read_result(tmp_path)
+
+
+def test_a_folder_in_place_of_a_result_is_a_sentence(tmp_path):
+    with pytest.raises(RunFailed, match=r"has no result\.json"):
+        read_result(tmp_path)
+    (tmp_path / "result.json").mkdir()
+    with pytest.raises(RunFailed, match=r"result\.json cannot be read: Is a directory"):
+        read_result(tmp_path)
+
+
+@pytest.mark.parametrize(("target", "submittable"), [(91.0, True), (None, False)])
+def test_without_a_target_nothing_is_submittable(result_of, target, submittable):
+    def full(plan):
+        benchmark = attrs.evolve(plan.workload.benchmark, mini=False)
+        return attrs.evolve(plan, breaches=(), workload=attrs.evolve(plan.workload, benchmark=benchmark))
+
+    result = result_of(
+        end(log("server"), ()), end(log("offline_accuracy"), ()), attrs.evolve(ACCURACY, target=target), change=full
+    )
+    assert result.accuracy.passed is True
+    assert result.submittable is submittable
