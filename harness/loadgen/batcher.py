@@ -50,24 +50,30 @@ class Batcher:
 
     Args:
         hand_on: takes a range of sample numbers (first, stop); must not raise.
+        on_error: told what ended the batcher's thread; nothing is handed on after that.
         size: most samples handed on at once; None hands on each issue as it came (engines that batch themselves).
         hold_ns: how long a partly filled batch waits for more, from the arrival of its first sample; 0 never waits.
         arrival_ns: monotonic time at which a sample number was issued.
     """
 
     def __init__(
-        self, hand_on: Callable[[int, int], None], *, size: int | None, hold_ns: int, arrival_ns: Callable[[int], int]
+        self,
+        hand_on: Callable[[int, int], None],
+        *,
+        on_error: Callable[[Exception], None],
+        size: int | None,
+        hold_ns: int,
+        arrival_ns: Callable[[int], int],
     ) -> None:
         self._hand_on = hand_on
+        self._on_error = on_error
         self._size = size
         self._hold_ns = hold_ns
         self._arrival_ns = arrival_ns
         self._queue: SimpleQueue[int | None] = SimpleQueue()
         self._issued = 0
         self._flushed = 0
-        self._thread = threading.Thread(
-            target=self._pass_on if size is None else self._batch, name="batcher", daemon=True
-        )
+        self._thread = threading.Thread(target=self._work, name="batcher", daemon=True)
 
     @property
     def issued(self) -> int:
@@ -94,6 +100,15 @@ class Batcher:
         self._queue.put(None)
         self._thread.join()
 
+    def _work(self) -> None:
+        try:
+            if self._size is None:
+                self._pass_on()
+            else:
+                self._batch(self._size)
+        except Exception as error:  # said at once: otherwise it would look like an engine that hangs
+            self._on_error(error)
+
     def _pass_on(self) -> None:
         head = 0
         while (tail := self._queue.get()) is not None:
@@ -101,9 +116,7 @@ class Batcher:
                 self._hand_on(head, tail)
                 head = tail
 
-    def _batch(self) -> None:
-        size = self._size
-        assert size is not None
+    def _batch(self, size: int) -> None:
         get, hand_on = self._queue.get, self._hand_on
         head = 0
         # An entry of the queue only says that something has changed; ``_issued`` says what there is by now. An entry
@@ -126,7 +139,7 @@ class Batcher:
             if left <= 0:
                 return
             try:
-                if self._queue.get(timeout=left / 1e9) is None:
+                if self._queue.get(timeout=min(left / 1e9, threading.TIMEOUT_MAX)) is None:
                     self._queue.put(None)
                     return
             except Empty:

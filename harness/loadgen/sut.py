@@ -87,7 +87,9 @@ class SUT:
         if direct:
             self._batcher = Direct(self._submit, size=size)
         else:
-            self._batcher = Batcher(self._submit, size=size, hold_ns=hold_ns, arrival_ns=self._arrival_ns)
+            self._batcher = Batcher(
+                self._submit, on_error=self._break, size=size, hold_ns=hold_ns, arrival_ns=self._arrival_ns
+            )
         self._batcher.start()
 
     @property
@@ -118,6 +120,8 @@ class SUT:
         try:
             self.samples.append(loadgen_ids, indices)
             self._batcher.put(len(indices))
+            if self.broken is not None:  # the batcher may be what broke
+                self._answer_empty(np.arange(self.samples.issued - len(indices), self.samples.issued))
         except Exception as error:
             self._break(error)
 

@@ -13,7 +13,7 @@ from harness.loadgen.batcher import Batcher, Direct
 
 @pytest.fixture
 def make():
-    batchers = []
+    batchers, errors = [], []
 
     def made(*, size, hold_s=0.0, slow=None):
         batches = SimpleQueue()
@@ -24,7 +24,13 @@ def make():
             if slow is not None:
                 slow.wait()
 
-        batcher = Batcher(hand_on, size=size, hold_ns=int(hold_s * 1e9), arrival_ns=lambda n: arrived.get(n, 0))
+        batcher = Batcher(
+            hand_on,
+            on_error=errors.append,
+            size=size,
+            hold_ns=int(hold_s * 1e9),
+            arrival_ns=lambda n: arrived.get(n, 0),
+        )
         batcher.start()
         batchers.append(batcher)
 
@@ -37,6 +43,7 @@ def make():
     yield made
     for batcher in batchers:
         batcher.stop()
+    assert errors == []
 
 
 def test_one_large_issue_becomes_full_batches_and_a_rest(make):
@@ -82,6 +89,15 @@ def test_a_batch_is_held_no_longer_than_the_timeout_of_its_first_sample(make):
     put(1)
     assert batches.get(timeout=5) == (0, 2)
     assert 0.19 < time.monotonic() - start < 0.31
+
+
+def test_a_wait_longer_than_any_timer_is_a_wait(make):
+    batcher, put, batches = make(size=3, hold_s=1e12)
+    put(1)
+    time.sleep(0.05)
+    assert batches.empty()
+    batcher.flush()
+    assert batches.get(timeout=5) == (0, 1)
 
 
 def test_flush_ends_the_wait_and_a_later_issue_waits_again(make):

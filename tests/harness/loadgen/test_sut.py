@@ -203,6 +203,19 @@ def test_a_runner_that_raises_breaks_the_run_and_no_sample_stays_open(make):
     assert sorted(answered.complete) == [1000, 1001, 1002, 1003, 2000, 2001]
 
 
+def test_a_batcher_that_ends_breaks_the_run_at_once_and_no_sample_stays_open(make):
+    sut, _, answered = make(hold_ns=1)
+    woken = threading.Event()
+    sut.on_broken = woken.set
+    sut._batcher._arrival_ns = lambda number: 1 / 0
+    sut.issue([2000], [1])
+    assert woken.wait(5)
+    assert isinstance(sut.broken, ZeroDivisionError)
+    sut.issue([2001, 2002], [1, 2])
+    sut.stop()
+    assert sorted(answered.complete) == [2000, 2001, 2002]
+
+
 def test_a_qsl_that_cannot_load_breaks_the_run(make):
     sut, _, answered = make()
 
