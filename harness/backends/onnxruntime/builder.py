@@ -6,8 +6,9 @@ import shutil
 from pathlib import Path
 from typing import ClassVar
 
+from harness.backends.onnxruntime.library import import_onnxruntime
 from mlperf_registry.schema.engine import Recipe
-from mlperf_registry.schema.problem import ConfigError, NotReady, Problem, RunFailed
+from mlperf_registry.schema.problem import ConfigError, Problem, RunFailed
 
 ENGINE_FILE = "engine.onnx"
 _LEVELS = {"basic": "ORT_ENABLE_BASIC", "extended": "ORT_ENABLE_EXTENDED", "full": "ORT_ENABLE_ALL"}
@@ -35,12 +36,7 @@ class OnnxRuntimeBuilder:
         if level == "disabled":
             shutil.copyfile(model, engine)
             return ENGINE_FILE
-        try:
-            import onnxruntime
-        except ImportError as error:
-            raise NotReady(
-                "Building for the backend onnxruntime needs it installed: pip install onnxruntime"
-            ) from error
+        onnxruntime = import_onnxruntime()
         options = onnxruntime.SessionOptions()
         options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, _LEVELS[level])
         options.optimized_model_filepath = str(engine)

@@ -11,6 +11,7 @@ import attrs
 import numpy as np
 import numpy.typing as npt
 
+from harness.backends.onnxruntime.library import import_onnxruntime
 from harness.benchmarks.dataset import Ragged
 from harness.cores import usable_cores
 from harness.loadgen.qsl import QSL
@@ -131,10 +132,7 @@ def open_session(engine: Path, threads: int) -> Any:
         NotReady: when onnxruntime or the engine file is absent.
         RunFailed: when the engine cannot be loaded.
     """
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise NotReady("Running the backend onnxruntime needs it installed: pip install onnxruntime") from error
+    onnxruntime = import_onnxruntime()
     if not engine.is_file():
         raise NotReady(f"The engine {engine} is missing: build it with `mlperf build`.")
     options = onnxruntime.SessionOptions()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -93,4 +94,18 @@ def test_without_onnxruntime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(NotReady, match="pip install onnxruntime"):
+        OnnxRuntimeBuilder().build(recipe(), tmp_path)
+
+
+@pytest.mark.parametrize("explicit", [True, False], ids=["cause", "context"])
+def test_an_interrupt_while_the_library_is_imported_is_an_interrupt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, explicit: bool
+) -> None:
+    raised = "raise ImportError('no numpy') from error" if explicit else "raise ImportError('no numpy')"
+    (tmp_path / "onnxruntime.py").write_text(
+        f"try:\n    raise KeyboardInterrupt\nexcept KeyboardInterrupt as error:\n    {raised}\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "onnxruntime", raising=False)
+    with pytest.raises(KeyboardInterrupt):
         OnnxRuntimeBuilder().build(recipe(), tmp_path)
