@@ -84,3 +84,17 @@ def resolve_path(location: str | None, scratch: Path | None, *, source: str) -> 
     if not path.exists():
         raise NotReady(f"{path} is missing. Get it: {source or NO_SOURCE}. Put it at {path}.")
     return path
+
+
+def resolve_file(location: str | None, scratch: Path | None, *, source: str) -> Path:
+    """``resolve_path`` of what must be a file.
+
+    Raises:
+        NotReady: as ``resolve_path``, and when a folder lies there or the file may not be read.
+    """
+    path = resolve_path(location, scratch, source=source)
+    if not path.is_file():
+        raise NotReady(f"{path} is no file, and one is needed: name the file in it. Get it: {source or NO_SOURCE}.")
+    if not os.access(path, os.R_OK):
+        raise NotReady(f"{path} may not be read by this user: change its permissions.")
+    return path

@@ -59,11 +59,19 @@ class Events:
         """The test ended, valid or not."""
         self._send("done", failures=failures)
 
-    def probe(self, *, samples_per_second: float, latency_ns: int, multi_stream_latency_ns: int) -> None:
+    def probe(
+        self,
+        *,
+        samples_per_second: float,
+        peak_samples_per_second: float,
+        latency_ns: int,
+        multi_stream_latency_ns: int,
+    ) -> None:
         """What the probe measured."""
         self._send(
             "probe",
             samples_per_second=samples_per_second,
+            peak_samples_per_second=peak_samples_per_second,
             latency_ns=latency_ns,
             multi_stream_latency_ns=multi_stream_latency_ns,
         )

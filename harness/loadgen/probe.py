@@ -8,6 +8,7 @@ from __future__ import annotations
 import faulthandler
 import sys
 from collections.abc import Sequence
+from statistics import median
 
 import numpy as np
 
@@ -20,7 +21,9 @@ from harness.loadgen.supervise import Watch, supervise
 from mlperf_registry.schema.problem import RunFailed
 from mlperf_registry.schema.run import Run
 
-RATE_SECONDS = 1.5
+RATE_WINDOWS = 5
+RATE_SECONDS = 0.4
+"""Of each window."""
 LATENCY_SECONDS = 0.5
 LATENCY_PERCENTILE = 10
 
@@ -30,9 +33,11 @@ def probe(
 ) -> None:
     """Measure through the run's own runner, queue and batcher, and send one ``probe`` event.
 
-    ``samples_per_second`` is the rate at full batches, all devices and streams busy. Latencies are the 10th percentile
-    of single queries: LoadGen prepares as many queries as fit into the duration at that latency, and a list that is
-    too short makes a run invalid, one that is too long costs nothing.
+    ``samples_per_second`` is the rate at full batches, all devices and streams busy: the median of several windows.
+    ``peak_samples_per_second`` is that of the best window, in which other programs disturbed least: an Offline query
+    sized by it does not end too early. Latencies are the 10th percentile of single queries: LoadGen prepares as many
+    queries as fit into the duration at that latency, and a list that is too short makes a run invalid, one that is too
+    long costs nothing.
 
     Raises:
         NotReady, RunFailed: as ``run_test``.
@@ -46,13 +51,17 @@ def probe(
     session.warm_up()
     events.phase("probe")
     with session.samples_loaded():
-        rate = session.exercise(session.batch_size, in_flight=session.runner.depth, seconds=RATE_SECONDS)
+        rates = [
+            session.exercise(session.batch_size, in_flight=session.runner.depth, seconds=RATE_SECONDS)
+            for _ in range(RATE_WINDOWS)
+        ]
         single = session.exercise(1, in_flight=1, seconds=LATENCY_SECONDS)
         multiple = session.exercise(settings.multi_stream_samples_per_query, in_flight=1, seconds=LATENCY_SECONDS)
     events.phase("close")
     session.close()
     events.probe(
-        samples_per_second=rate.samples_per_second,
+        samples_per_second=median(rate.samples_per_second for rate in rates),
+        peak_samples_per_second=max(rate.samples_per_second for rate in rates),
         latency_ns=_latency_ns(single),
         multi_stream_latency_ns=_latency_ns(multiple),
     )

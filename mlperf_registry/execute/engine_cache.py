@@ -12,13 +12,14 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from mlperf_registry import plugins
 from mlperf_registry.atomic import write_json
 from mlperf_registry.execute.recipe import expanded_key, key_of, sha256_of
+from mlperf_registry.execute.run_folder import require_room
 from mlperf_registry.schema.engine import Engine, Recipe
 from mlperf_registry.schema.problem import RunFailed
 
@@ -48,17 +49,26 @@ def find_engine(folder: Path, recipe: Recipe) -> Engine | str:
     return Engine(key=key, path=str(home), file=file, sha256=digest, reused=True, why=f"engine {key} is in the cache")
 
 
-def get_engine(folder: Path, recipe: Recipe, *, force: bool = False) -> Engine:
+def get_engine(
+    folder: Path, recipe: Recipe, *, force: bool = False, tell: Callable[[str], None] | None = None
+) -> Engine:
     """The engine of ``recipe``, built if the cache has no sound one.
 
     Two processes that want the same engine build it once: the second waits for the first.
 
+    Args:
+        folder: see ``engine_folder``.
+        recipe: what the engine is made of.
+        force: build even if the cache has it.
+        tell: told, in a sentence, of a wait for another process.
+
     Raises:
+        NotReady: when the disk has no room for an engine.
         RunFailed: when the builder fails.
     """
     folder.mkdir(parents=True, exist_ok=True)
     key = key_of(expanded_key(recipe))
-    with _locked(folder / f".{key}.lock"):
+    with _locked(folder / f".{key}.lock", tell):
         found = "a build was asked for" if force else find_engine(folder, recipe)
         if isinstance(found, Engine):
             return found
@@ -66,6 +76,8 @@ def get_engine(folder: Path, recipe: Recipe, *, force: bool = False) -> Engine:
 
 
 def _build(folder: Path, key: str, recipe: Recipe, *, why: str) -> Engine:
+    # Most engines are about as large as their model.
+    require_room(folder, what="an engine", size=Path(recipe.model_path).stat().st_size)
     assembly = Path(tempfile.mkdtemp(dir=folder, prefix=f".{key}."))
     try:
         builder = plugins.load(recipe.builder)()
@@ -112,11 +124,16 @@ def _shown(expanded: dict[str, Any], path: str) -> str:
 
 
 @contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def _locked(path: Path, tell: Callable[[str], None] | None) -> Iterator[None]:
     # flock, since the system releases it when its holder dies, whatever killed it.
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if tell is not None:
+                tell("Waiting for another process that builds this engine.")
+            fcntl.flock(handle, fcntl.LOCK_EX)
         yield
     finally:
         os.close(handle)

@@ -14,11 +14,17 @@ from mlperf_registry.execute.child import run_probe, run_test
 from mlperf_registry.execute.engine_cache import engine_folder, find_engine, get_engine
 from mlperf_registry.execute.host import distribution_version
 from mlperf_registry.execute.progress import Progress
-from mlperf_registry.execute.rates import missing_rate, rate_problem, with_measured_rate, with_some_rate
+from mlperf_registry.execute.rates import (
+    missing_rate,
+    rate_problem,
+    with_measured_rate,
+    with_observed_rate,
+    with_some_rate,
+)
 from mlperf_registry.execute.recipe import make_recipe
 from mlperf_registry.execute.result import TestEnd, make_result, read_test_end, score_accuracy, write_result
-from mlperf_registry.execute.run_folder import RunFolder, create_run_folder, require_room
-from mlperf_registry.roots import SCRATCH_VARIABLE, resolve_path
+from mlperf_registry.execute.run_folder import RunFolder, create_run_folder, not_written, require_room, set_aside
+from mlperf_registry.roots import SCRATCH_VARIABLE, resolve_file
 from mlperf_registry.rules.plan import make_plan
 from mlperf_registry.rules.user_conf import user_conf
 from mlperf_registry.rules.wheel import wheel_breach
@@ -90,9 +96,9 @@ def build(workload: Workload, build_dir: Path, progress: Progress) -> Engine:
     recipe = make_recipe(workload, scratch())
     folder = engine_folder(build_dir, workload.system.id, workload.benchmark.id)
     try:
-        engine = get_engine(folder, recipe, force=workload.builder.force_build_engines)
+        engine = get_engine(folder, recipe, force=workload.builder.force_build_engines, tell=progress.note)
     except OSError as error:
-        raise NotReady(f"The engine cache {folder} cannot be written: {error.strerror}. Free room there.") from error
+        raise not_written(folder, error) from error
     progress.note(f"Engine {engine.key}: {'reused' if engine.reused else 'built'}; {engine.why}.")
     return engine
 
@@ -123,18 +129,25 @@ def execute(workload: Workload, plan: Plan, engine: Engine, build_dir: Path, pro
     """
     folder = create_run_folder(build_dir, workload)
     try:
-        plan = _measure(workload, plan, engine, folder, progress)
-        run = _make_run(workload, plan, engine, folder)
-        write_json(folder.path / "run.json", unstructure(run))
-        write_text(folder.path / "user.conf", user_conf(plan))
-        ends = {name: _run_one(run, name, progress) for name in run.tests}
+        measured = _measure(workload, plan, engine, folder, progress)
+        probed, plan = measured is not plan, measured
+        run = _write_run(workload, plan, engine, folder)
+        ends = {}
+        for name in run.tests:
+            ends[name] = _run_one(run, name, progress)
+            longer = _longer(plan, ends[name]) if probed and name == "performance" else None
+            if longer is not None:
+                progress.note(
+                    "The run was too short, since the engine is faster than the probe saw. It is kept in "
+                    f"{set_aside(folder)}; running again for {longer.performance.offline_expected_qps:g} samples/s."
+                )
+                plan, run = longer, _write_run(workload, longer, engine, folder)
+                ends[name] = _run_one(run, name, progress)
         accuracy = score_accuracy(run, plan) if "accuracy" in ends else None
         result = make_result(run, plan, folder, ends.get("performance"), ends.get("accuracy"), accuracy)
         write_result(result)
     except OSError as error:
-        raise NotReady(
-            f"{folder.path} cannot be written: {error.strerror}. There is no result; free room and run again."
-        ) from error
+        raise not_written(folder.path, error) from error
     return result
 
 
@@ -150,7 +163,7 @@ def _find_library(workload: Workload) -> None:
 
 
 def _find_model(workload: Workload) -> None:
-    resolve_path(workload.model.path, scratch(), source=workload.model.source)
+    resolve_file(workload.model.path, scratch(), source=workload.model.source)
 
 
 def _open_data(workload: Workload) -> None:
@@ -172,10 +185,23 @@ def _measure(workload: Workload, plan: Plan, engine: Engine, folder: RunFolder, 
         progress=progress,
     )
     performance = with_measured_rate(plan.performance, event)
+    rate, peak = event["samples_per_second"], event["peak_samples_per_second"]
     progress.note(
-        f"loadgen.{field} = {getattr(performance, field):g}, from {event['samples_per_second']:.0f} samples/s measured."
+        f"loadgen.{field} = {getattr(performance, field):g}, from {rate:.0f} samples/s measured, {peak:.0f} at best."
     )
     return attrs.evolve(plan, performance=performance, accuracy=with_measured_rate(plan.accuracy, event))
+
+
+def _longer(plan: Plan, end: TestEnd) -> Plan | None:
+    """The plan to run again with, where a sound run by the probe's rate was only too short."""
+    return None if end.trouble else with_observed_rate(plan, end.log)
+
+
+def _write_run(workload: Workload, plan: Plan, engine: Engine, folder: RunFolder) -> Run:
+    run = _make_run(workload, plan, engine, folder)
+    write_json(folder.path / "run.json", unstructure(run))
+    write_text(folder.path / "user.conf", user_conf(plan))
+    return run
 
 
 def _make_run(workload: Workload, plan: Plan, engine: Engine, folder: RunFolder) -> Run:

@@ -6,6 +6,7 @@ from typing import Any
 
 import attrs
 
+from mlperf_registry.detail_log import DetailLog
 from mlperf_registry.schema.plan import RATE_FIELD, LoadGenSettings, Plan
 from mlperf_registry.schema.problem import Problem
 
@@ -13,6 +14,8 @@ SERVER_SHARE = 0.4
 """Share of the measured Offline rate that an untuned Server run aims at: meant to be met, not to be the best."""
 OFFLINE_MARGIN = 1.3
 """A query sized too small ends before the minimum duration and is INVALID; the probe may have met other load."""
+REPEAT_MARGIN = 2.0
+"""Of the rate that a run reached which was too short, and so is known less well; there is no third attempt."""
 SERVER_CAP = 20_000.0
 """Rate in queries/s that our own SUT is held to; an engine that answers at once must not set a rate beyond LoadGen."""
 LATENCY_SHARE = 0.5
@@ -56,13 +59,32 @@ def with_measured_rate(settings: LoadGenSettings, probe: dict[str, Any]) -> Load
     if getattr(settings, field) is not None:
         return settings
     measured: dict[str, Any] = {
-        "offline_expected_qps": round(OFFLINE_MARGIN * probe["samples_per_second"], 3),
+        "offline_expected_qps": round(OFFLINE_MARGIN * probe["peak_samples_per_second"], 3),
         "server_target_qps": round(min(SERVER_SHARE * probe["samples_per_second"], SERVER_CAP), 3),
         "single_stream_expected_latency_ns": int(LATENCY_SHARE * probe["latency_ns"]),
         "multi_stream_expected_latency_ns": int(LATENCY_SHARE * probe["multi_stream_latency_ns"]),
     }
     filled: dict[str, Any] = {field: measured[field]}
     return attrs.evolve(settings, **filled)
+
+
+def with_observed_rate(plan: Plan, log: DetailLog) -> Plan | None:
+    """``plan`` with the rate that its Offline performance run reached; None where that would not make it valid.
+
+    Only a run that was sound but too short is worth another: the probe saw the engine slower than it is.
+    """
+    seen = log.values.get("result_samples_per_second")
+    too_short = log.values.get("result_min_duration_met") is False
+    if (
+        plan.performance.scenario != "Offline"
+        or log.validity != "INVALID"
+        or not too_short
+        or log.values.get("result_min_queries_met") is False
+        or not isinstance(seen, (int, float))
+    ):
+        return None
+    rate = round(REPEAT_MARGIN * seen, 3)
+    return attrs.evolve(plan, performance=attrs.evolve(plan.performance, offline_expected_qps=rate))
 
 
 def with_some_rate(settings: LoadGenSettings) -> LoadGenSettings:

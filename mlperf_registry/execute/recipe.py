@@ -12,7 +12,7 @@ import attrs
 
 from mlperf_registry import plugins
 from mlperf_registry.execute.host import cpu_device, distribution_version, library_distribution
-from mlperf_registry.roots import resolve_path
+from mlperf_registry.roots import resolve_file
 from mlperf_registry.schema.engine import Recipe
 from mlperf_registry.schema.problem import NotReady
 from mlperf_registry.schema.workload import Workload
@@ -32,14 +32,14 @@ def make_recipe(workload: Workload, scratch: Path | None) -> Recipe:
 
     Raises:
         NotReady: when the benchmark's harness, the model or the engine library is missing, the library does not say its
-            version, or the model keeps tensors in other files.
+            version, or the model is a folder or keeps tensors in other files.
     """
     plugins.require_harness(workload.benchmark.family)
     plugin = plugins.backend(workload.backend.name)
     plugins.require(plugin)
     assert plugin.builder is not None
     read = {path: found for path in plugin.reads if (found := value_at(workload, path)) is not None}
-    model = resolve_path(workload.model.path, scratch, source=workload.model.source)
+    model = resolve_file(workload.model.path, scratch, source=workload.model.source)
     _require_whole(model)
     library = library_distribution(plugin)
     return Recipe(

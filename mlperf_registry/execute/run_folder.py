@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import secrets
 import shutil
 from datetime import datetime, timezone
@@ -13,6 +14,7 @@ from mlperf_registry.schema.problem import NotReady
 from mlperf_registry.schema.workload import Workload
 
 _SPARE_BYTES = 64 << 20
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @attrs.frozen
@@ -38,9 +40,7 @@ def create_run_folder(build_dir: Path, workload: Workload) -> RunFolder:
         (path / "performance" / "run_1").mkdir(parents=True)
         (path / "accuracy").mkdir()
     except OSError as error:
-        raise NotReady(
-            f"The run's folder {path} cannot be made: {error.strerror}. Choose another with --build-dir."
-        ) from error
+        raise not_written(path, error) from error
     require_room(path)
     return RunFolder(run_id, started, path.resolve())
 
@@ -58,15 +58,40 @@ def cell_path(workload: Workload) -> Path:
     return Path(system) / benchmark / workload.scenario.name
 
 
-def require_room(path: Path) -> None:
-    """Check that logs will fit: LoadGen itself says nothing when a disk is full.
+def require_room(path: Path, *, what: str = "a run's logs", size: int = 0) -> None:
+    """Check that what is written will fit: LoadGen says nothing of a full disk, and engine libraries blame the model.
+
+    Args:
+        path: a folder on the disk.
+        what: what is to be written, for the error.
+        size: bytes that it takes beyond 64 MiB.
 
     Raises:
-        NotReady: when less than 64 MiB are free.
+        NotReady: when fewer are free.
     """
-    free = shutil.disk_usage(path).free
-    if free < _SPARE_BYTES:
+    free, needed = shutil.disk_usage(path).free, _SPARE_BYTES + size
+    if free < needed:
         raise NotReady(
-            f"The disk of {path} has {free >> 20} MiB free, and a run's logs need {_SPARE_BYTES >> 20}: free some, or "
-            "choose another folder with --build-dir."
+            f"The disk of {path} has {free >> 20} MiB free, and {what} may take {needed >> 20}: free some, or choose "
+            "another folder with --build-dir."
         )
+
+
+def not_written(path: Path, error: OSError) -> NotReady:
+    """What to say, and to do, when ``path`` below the build folder cannot be written."""
+    cure = "Free room there and try again." if error.errno in _FULL else "Choose another folder with --build-dir."
+    return NotReady(f"{path} cannot be written: {error.strerror or error}. {cure}")
+
+
+def set_aside(folder: RunFolder) -> Path:
+    """Move what a performance run left to ``performance/first_attempt``, so that another one may take its place.
+
+    ``performance/run_1`` is always the run that the result is of.
+    """
+    kept = folder.path / "performance" / "first_attempt"
+    run = folder.path / "performance" / "run_1"
+    run.replace(kept)
+    run.mkdir()
+    for name in ("run.json", "user.conf", "samples.npz", "performance.log"):
+        (folder.path / name).replace(kept / name)
+    return kept

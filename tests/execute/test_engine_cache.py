@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import multiprocessing
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import attrs
 import pytest
@@ -13,7 +16,7 @@ from mlperf_registry import plugins
 from mlperf_registry.execute.engine_cache import find_engine, get_engine
 from mlperf_registry.execute.recipe import expanded_key, key_of
 from mlperf_registry.schema.engine import Engine, Recipe
-from mlperf_registry.schema.problem import RunFailed
+from mlperf_registry.schema.problem import NotReady, RunFailed
 
 
 class Builder:
@@ -41,14 +44,16 @@ def builders(monkeypatch):
 
 
 @pytest.fixture
-def recipe():
+def recipe(tmp_path_factory):
+    model = tmp_path_factory.mktemp("model") / "model.onnx"
+    model.write_bytes(bytes(100))
     return Recipe(
         backend="fake",
         library_version="1.0",
         builder="fake:Builder",
         builder_version=1,
         device="x86_64",
-        model_path="/model.onnx",
+        model_path=str(model),
         model_sha256="ab" * 32,
         values={"builder.precision": {"resnet50": "fp32"}, "backend.options.level": "full"},
         at_default=("backend.options.level",),
@@ -127,6 +132,31 @@ def test_a_builder_that_leaves_nothing_fails_and_leaves_no_engine(tmp_path, reci
         get_engine(tmp_path, recipe)
     assert not isinstance(find_engine(tmp_path, recipe), Engine)
     assert not [path for path in tmp_path.iterdir() if path.is_dir()]
+
+
+def test_a_disk_without_room_for_the_engine_is_said_before_the_builder_can_blame_the_model(
+    tmp_path, recipe, monkeypatch
+):
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=10 << 20))
+    with pytest.raises(NotReady, match=r"10 MiB free, and an engine may take 64"):
+        get_engine(tmp_path, recipe)
+    assert not (tmp_path / "builds.log").exists()
+
+
+def test_a_wait_for_another_process_is_told(tmp_path, recipe):
+    told = []
+    key = key_of(expanded_key(recipe))
+    with (tmp_path / f".{key}.lock").open("w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+
+        def tell(sentence):
+            told.append(sentence)
+            fcntl.flock(other, fcntl.LOCK_UN)
+
+        get_engine(tmp_path, recipe, tell=tell)
+    assert told == ["Waiting for another process that builds this engine."]
+    get_engine(tmp_path, recipe, tell=tell)
+    assert len(told) == 1
 
 
 def _get(folder, recipe, started):

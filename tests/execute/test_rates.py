@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import attrs
 import pytest
 
+from mlperf_registry.detail_log import parse_detail_log
+from mlperf_registry.execute import job
 from mlperf_registry.execute.job import plan_for
 from mlperf_registry.execute.progress import Silent
-from mlperf_registry.execute.rates import missing_rate, rate_problem, with_measured_rate, with_some_rate
+from mlperf_registry.execute.rates import (
+    missing_rate,
+    rate_problem,
+    with_measured_rate,
+    with_observed_rate,
+    with_some_rate,
+)
 from mlperf_registry.rules.plan import make_plan
 from mlperf_registry.schema.plan import RATE_FIELD
 from mlperf_registry.schema.problem import ConfigError
 
-PROBE = {"samples_per_second": 1000.0, "latency_ns": 2_000_000, "multi_stream_latency_ns": 9_000_000}
+PROBE = {
+    "samples_per_second": 1000.0,
+    "peak_samples_per_second": 1100.0,
+    "latency_ns": 2_000_000,
+    "multi_stream_latency_ns": 9_000_000,
+}
 
 
 @pytest.fixture
@@ -68,3 +84,76 @@ def test_an_engine_for_a_submission_is_planned_without_a_rate(make_workload):
     with pytest.raises(ConfigError, match="offline_expected_qps"):
         plan_for(workload, Silent())
     assert plan_for(workload, Silent(), runs=False).breaches == ()
+
+
+TOO_SHORT = {
+    "effective_test_mode": "PerformanceOnly",
+    "result_validity": "INVALID",
+    "result_min_duration_met": False,
+    "result_min_queries_met": True,
+    "result_samples_per_second": 4549.0,
+}
+
+
+def detail(**changes):
+    values = {**TOO_SHORT, **changes}
+    return parse_detail_log(
+        "\n".join(f":::MLLOG {json.dumps({'key': key, 'value': value})}" for key, value in values.items())
+    )
+
+
+def test_a_run_that_was_only_too_short_is_sized_by_what_it_reached(plan):
+    longer = with_observed_rate(plan("loadgen.offline_expected_qps=2105"), detail())
+    assert longer.performance.offline_expected_qps == pytest.approx(2 * 4549)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"result_validity": "VALID"},
+        {"result_min_duration_met": True},
+        {"result_min_queries_met": False},
+        {"result_samples_per_second": None},
+    ],
+)
+def test_a_run_that_another_rate_does_not_cure_is_left_alone(plan, changes):
+    assert with_observed_rate(plan("loadgen.offline_expected_qps=2105"), detail(**changes)) is None
+    assert with_observed_rate(plan("scenario=server"), detail()) is None
+
+
+def test_a_probe_that_saw_the_engine_too_slow_costs_one_repeat(make_workload, monkeypatch, tmp_path):
+    slow = {**PROBE, "samples_per_second": 500.0, "peak_samples_per_second": 600.0}
+    monkeypatch.setattr(job, "run_probe", lambda *_, **__: slow)
+    notes = []
+    progress = Silent()
+    progress.note = notes.append
+    workload = make_workload(
+        "loadgen.test_mode=PerformanceOnly", "loadgen.min_duration=600ms", "runtime.warmup_duration=50ms"
+    )
+    engine = job.build(workload, tmp_path, progress)
+    result = job.execute(workload, plan_for(workload, progress), engine, tmp_path, progress)
+    assert result.valid, result.reasons
+    assert sum("running again" in note for note in notes) == 1
+    folder = Path(result.log_dir)
+    kept = folder / "performance" / "first_attempt"
+    for place in (folder, kept):
+        assert (place / "samples.npz").is_file() and (place / "user.conf").is_file()
+    first, last = (json.loads((place / "run.json").read_text())["tests"]["performance"] for place in (kept, folder))
+    assert first["settings"]["offline_expected_qps"] == pytest.approx(1.3 * 600)
+    assert last["settings"]["offline_expected_qps"] > 1.3 * 600
+    assert last["log_dir"] == "performance/run_1"
+    for logs in (kept, folder / "performance" / "run_1"):
+        assert (logs / "mlperf_log_detail.txt").stat().st_size > 0
+
+
+def test_a_given_rate_is_never_run_again(make_workload, tmp_path):
+    workload = make_workload(
+        "loadgen.test_mode=PerformanceOnly",
+        "loadgen.min_duration=600ms",
+        "runtime.warmup_duration=50ms",
+        "loadgen.offline_expected_qps=100",
+    )
+    engine = job.build(workload, tmp_path, Silent())
+    result = job.execute(workload, plan_for(workload, Silent()), engine, tmp_path, Silent())
+    assert result.valid is False
+    assert not (Path(result.log_dir) / "performance" / "first_attempt").exists()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from importlib.metadata import version
 from pathlib import Path
 
@@ -9,8 +11,9 @@ import attrs
 import pytest
 
 from mlperf_registry import plugins
-from mlperf_registry.execute import host
-from mlperf_registry.execute.job import scratch
+from mlperf_registry.execute import host, job
+from mlperf_registry.execute.job import require_ready, scratch
+from mlperf_registry.execute.progress import Silent
 from mlperf_registry.execute.recipe import make_recipe, value_at
 from mlperf_registry.registry import Registry
 from mlperf_registry.schema.plugin import BackendPlugin
@@ -59,6 +62,28 @@ def test_a_model_in_several_files_is_refused(make_workload, tmp_path):
         make_recipe(moved, None)
     onnx.save(onnx.load(path), path)
     assert make_recipe(moved, None).model_path == str(path)
+
+
+def test_a_folder_in_place_of_the_model_is_not_ready(make_workload, tmp_path):
+    workload = make_workload(f"model.path={tmp_path}")
+    for asked in (lambda: make_recipe(workload, None), lambda: require_ready(workload)):
+        with pytest.raises(NotReady, match=f"{tmp_path} is no file"):
+            asked()
+
+
+@pytest.mark.parametrize(
+    ("number", "cure"),
+    [(errno.ENOSPC, "Free room"), (errno.EROFS, "--build-dir"), (errno.EACCES, "--build-dir")],
+)
+def test_a_build_folder_that_cannot_be_written_comes_with_its_own_cure(
+    make_workload, monkeypatch, tmp_path, number, cure
+):
+    def refuse(*_, **__):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(job, "get_engine", refuse)
+    with pytest.raises(NotReady, match=rf"engines.*{os.strerror(number)}\. .*{cure}"):
+        job.build(make_workload(), tmp_path, Silent())
 
 
 def test_an_unusable_backend_is_said_first(make_workload, monkeypatch):

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from harness.benchmarks.resnet50.area import resize_and_crop
 from harness.cores import usable_cores
 from mlperf_registry import atomic
-from mlperf_registry.roots import SCRATCH_VARIABLE, resolve_path
+from mlperf_registry.roots import SCRATCH_VARIABLE, resolve_file, resolve_path
 from mlperf_registry.schema.benchmarks.resnet50 import ResNet50Options
 from mlperf_registry.schema.problem import NotReady
 from mlperf_registry.schema.sections import Data
@@ -90,14 +90,17 @@ def open_imagenet(data: Data, options: ResNet50Options, scratch: Path | None) ->
     """
     assert data.map_path is not None and data.tensor_path is not None
     images = resolve_path(data.path, scratch, source=data.source)
-    listed = resolve_path(data.map_path, scratch, source=data.source)
+    listed = resolve_file(data.map_path, scratch, source=data.source)
     names, labels = read_val_map(listed)
     if len(names) != data.sample_count:
         raise NotReady(
             f"{listed} lists {len(names)} images, and data.sample_count is {data.sample_count}: get the whole "
             f"list, or set data.sample_count={len(names)}."
         )
-    there = {entry.name for entry in os.scandir(images)}
+    try:
+        there = {entry.name for entry in os.scandir(images)}
+    except OSError as error:
+        raise NotReady(f"{images} is no folder of images that can be read: {error.strerror}.") from error
     missing = [name for name in names if name not in there]
     if missing:
         raise NotReady(
@@ -111,10 +114,14 @@ def read_val_map(path: Path) -> tuple[tuple[str, ...], npt.NDArray[np.int64]]:
     """Names and labels from lines such as ``ILSVRC2012_val_00000001.JPEG 65``.
 
     Raises:
-        NotReady: when a line has another form.
+        NotReady: when the file is no text, or a line has another form.
     """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise NotReady(f"{path} cannot be read: {error}. Get MLPerf's val_map.txt.") from error
     names, labels = [], []
-    for number, line in enumerate(path.read_text().splitlines(), start=1):
+    for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip():
             continue
         name, _, label = line.strip().rpartition(" ")

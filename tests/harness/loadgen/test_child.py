@@ -245,7 +245,7 @@ def test_probe(drive):
     assert driven.code == 0, driven.output
     probe = driven.one("probe")
     # Two devices, 16 samples in a little more than 10 ms each.
-    assert 1_000 < probe["samples_per_second"] < 3_200
+    assert 1_000 < probe["samples_per_second"] <= probe["peak_samples_per_second"] < 3_200
     assert 10e6 < probe["latency_ns"] < 20e6
     assert 10e6 < probe["multi_stream_latency_ns"] < 20e6
     assert driven.phases == ["load", "warmup", "load", "warmup", "probe", "load", "probe", "close"]

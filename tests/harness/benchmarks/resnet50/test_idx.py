@@ -72,6 +72,12 @@ def test_a_damaged_file(data: Data, content: bytes) -> None:
         open_dataset(data, OPTIONS, None)
 
 
+@pytest.mark.parametrize("field", ["path", "map_path"])
+def test_a_folder_where_a_file_belongs(data: Data, tmp_path: Path, field: str) -> None:
+    with pytest.raises(NotReady, match=f"{tmp_path} is no file"):
+        open_dataset(attrs.evolve(data, **{field: str(tmp_path)}), OPTIONS, None)
+
+
 def test_a_missing_file_says_where_to_get_it(data: Data) -> None:
     with pytest.raises(NotReady, match="from the moon"):
         open_dataset(attrs.evolve(data, path="/nowhere/images.gz", source="from the moon"), OPTIONS, None)

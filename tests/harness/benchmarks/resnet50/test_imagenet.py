@@ -197,3 +197,16 @@ def test_options_that_contradict_each_other_are_all_told(scratch: Path) -> None:
         "data.map_path",
         "data.tensor_path",
     }
+
+
+def test_a_list_that_is_no_text(scratch: Path) -> None:
+    (scratch / str(DATA.map_path)).write_bytes(b"\xff\xfe 65\n")
+    with pytest.raises(NotReady, match=r"val_map\.txt cannot be read: .*Get MLPerf's"):
+        opened(scratch)
+
+
+def test_a_folder_where_a_file_belongs_and_the_other_way_round(scratch: Path) -> None:
+    with pytest.raises(NotReady, match=r"imagenet is no file"):
+        opened(scratch, attrs.evolve(DATA, map_path=DATA.path))
+    with pytest.raises(NotReady, match=r"val_map\.txt is no folder of images"):
+        opened(scratch, attrs.evolve(DATA, path=str(DATA.map_path)))
