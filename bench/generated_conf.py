@@ -45,6 +45,8 @@ _EXPECTED = {
 }
 """Scenario to the field of the rate or latency that is expected in it."""
 _VARIANTS = ["plain", "maxq", "k_99_9", "triton", "k_99_9+maxq"]
+_BACKENDS = ("tensorrt", "tensorrt_rtx")
+"""Those to which every field of the generated files applies."""
 _SYSTEMS, _BENCHMARKS, _EXPERIMENTS, _SHARED = 24, 16, 6, 22
 
 
@@ -70,7 +72,8 @@ class GeneratedConf:
                 choices["experiment"] = draw.choice(self.options["experiment"])
             words = [f"{group}={option}" for group, option in choices.items()]
             overrides = draw.sample(_overrides(draw, choices["scenario"]), k=draw.randint(0, 3))
-            found[(*words, "round=v5.1", *overrides)] = None
+            line = (*words, "round=v5.1", *overrides)
+            found[line] = None
         return list(found)
 
 
@@ -106,11 +109,13 @@ def generate(root: Path, seed: int = 7) -> GeneratedConf:
         path.write_text(header + yaml.safe_dump(tree, sort_keys=False), encoding="utf-8")
     config = (conf_root() / "config.yaml").read_text(encoding="utf-8")
     config = config.replace("benchmark: resnet50-mini", f"benchmark: {benchmarks[0]}")
+    config = config.replace("backend: onnxruntime", f"backend: {_BACKENDS[0]}")
     (root / "config.yaml").write_text(config.replace("system: generic_cpu", f"system: {systems[0]}"), encoding="utf-8")
     written = len(list(root.rglob("*.yaml")))
     if written != FILES:
         raise AssertionError(f"{written} files were generated, not {FILES}")
     options = {group: tuple(sorted(path.stem for path in (root / group).glob("*.yaml"))) for group in GROUPS}
+    options["backend"] = _BACKENDS
     return GeneratedConf(root, options, tuned)
 
 
@@ -141,7 +146,7 @@ def _benchmark(name: str, number: int, draw: random.Random) -> dict[str, Any]:
             "scenarios": list(SCENARIOS),
             "accuracy_targets": ["k_95", "k_99", "k_99_9"],
             "harnesses": ["native", "triton"],
-            "backends": ["tensorrt", "onnxruntime"],
+            "backends": list(_BACKENDS),
             "accuracy_metric": "acc",
             "options": {
                 "image_source": "imagenet",
@@ -189,7 +194,7 @@ def _tuned(
         rate = _EXPECTED[scenario]
         files[f"tuned/{round_name}/{system}/{benchmark}/{scenario}"] = {
             "tuned_for": _VARIANTS,
-            "backends": ["tensorrt", "onnxruntime"],
+            "backends": list(_BACKENDS),
             "builder": {"gpu_batch_size": {component: 2 ** draw.randint(3, 11)}, "workspace_size": "7GiB"},
             "loadgen": {rate: draw.randint(1_000, 90_000)},
             "when": {
