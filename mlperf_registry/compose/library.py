@@ -16,6 +16,7 @@ import attrs
 from mlperf_registry.compose.document import Document, generated, load_yaml
 from mlperf_registry.compose.fields import nulls, option_fields, workload_fields
 from mlperf_registry.compose.nearest import nearest
+from mlperf_registry.compose.option_file import check_option_file
 from mlperf_registry.compose.override import Override
 from mlperf_registry.compose.parsed_cache import ParsedCache
 from mlperf_registry.compose.tuned import Tuned
@@ -33,6 +34,10 @@ GENERATED_GROUPS = (BENCHMARK_FIELDS, BACKEND_FIELDS)
 """Groups of the generated layers with the options of a benchmark or of a backend null; nobody chooses from them."""
 TUNED = "tuned"
 """Group whose options are published variants, merged from files by ``Tuned``."""
+TUNED_ROUND = "tuned_round"
+"""Group with an option for every round that has tuned values, generated where it has no file."""
+EXPERIMENT = "experiment"
+"""Group of the user's own overlays; it need not have any."""
 
 _VARIANT_GROUPS = ("accuracy_target", "harness", "power_setting")
 
@@ -85,12 +90,24 @@ class Library:
     def groups(self) -> tuple[str, ...]:
         """Groups that a user may choose from; the generated layers follow from those choices."""
         found = {"system"} if self.roots.systems else set()
+        # The package ships no experiment, and a folder of none is not part of a checkout.
+        found.update({EXPERIMENT} & _listed(self.config))
         for root in (self.roots.conf, *self.roots.plugins):
             if root.is_dir():
                 found.update(
                     entry.name for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith((".", "_"))
                 )
         return tuple(sorted(found))
+
+    def misnamed(self, system: str) -> list[Problem]:
+        """Tuned files of the system whose benchmark or scenario does not exist, so that no cell ever reads them."""
+        return [
+            Problem(f"tuned/{cell}", found.message, self.tuned.origin(cell), hint=found.hint)
+            for cell in self.tuned.cells_of(system)
+            for axis, option in (("benchmark", cell.benchmark), ("scenario", cell.scenario))
+            if option not in self.options(axis)
+            for found in [self.unknown(axis, option)]
+        ]
 
     @cached_property
     def tuned(self) -> Tuned:
@@ -113,6 +130,8 @@ class Library:
             source = {BENCHMARK_FIELDS: "benchmark", BACKEND_FIELDS: "backend"}.get(group)
             if group == TUNED:
                 self._options[group] = tuple(self.tuned.options())
+            elif group == TUNED_ROUND:
+                self._options[group] = tuple(sorted({*self._files(group), *self.tuned.rounds}))
             else:
                 self._options[group] = self.options(source) if source else tuple(sorted(self._files(group)))
         return self._options[group]
@@ -184,6 +203,9 @@ class Library:
 
     def unknown(self, group: str, option: str, origin: str | None = None) -> Problem:
         """The problem of an option that its group does not have."""
+        if group == EXPERIMENT and not self.options(group):
+            hint = f"put one at systems/{EXPERIMENT}/{option}.yaml"
+            return Problem(group, "there are no experiments", origin, hint=hint)
         return Problem(
             group,
             f"there is no {group.replace('_', ' ')} {option!r}",
@@ -201,7 +223,16 @@ class Library:
             name = self._identity("backend", option, "name")
             return None if name is None else generated(nulls(option_fields(None, name)))
         path = None if group == TUNED else self._path(group, option)
-        return None if path is None else self._read(path, self._shown(path))
+        if path is None:
+            return self._round(option) if group == TUNED_ROUND else None
+        document = self._read(path, self._shown(path))
+        if group:
+            check_option_file(group, document)
+        return document
+
+    def _round(self, option: str) -> Document | None:
+        folder = self.tuned.folder(option)
+        return None if folder is None else Document(self._shown(folder), {TUNED_ROUND: option})
 
     def _read(self, path: Path, origin: str) -> Document:
         return load_yaml(path, origin) if self._cache is None else self._cache.load(path, origin)
@@ -242,10 +273,10 @@ class Library:
                 if option in found:
                     clashes.append((option, found[option], path))
                 found[option] = path
-        if group == "system":
+        if group in ("system", EXPERIMENT):
             mine: dict[str, Path] = {}
             for root in self.roots.systems:
-                for option, path in _yaml_files(root):
+                for option, path in _yaml_files(root if group == "system" else root / EXPERIMENT):
                     if option in found:
                         clashes.append((option, found[option], path))
                     mine.setdefault(option, path)
@@ -263,10 +294,20 @@ class Library:
         return found
 
     def _shown(self, path: Path) -> str:
-        for root in (self.roots.conf, *self.roots.plugins, *self.roots.systems):
+        """A path for people: ours as conf/..., a plug-in's below its package, the user's from where they work."""
+        if path.is_relative_to(self.roots.conf):
+            return (Path(self.roots.conf.name) / path.relative_to(self.roots.conf)).as_posix()
+        for root in self.roots.plugins:
             if path.is_relative_to(root):
-                return (Path(root.name) / path.relative_to(root)).as_posix()
-        return str(path)
+                return (Path(root.parent.name, root.name) / path.relative_to(root)).as_posix()
+        here = Path.cwd()
+        return (path.relative_to(here) if path.is_relative_to(here) else path).as_posix()
+
+
+def _listed(config: Document) -> set[str]:
+    """The groups of a primary config's defaults list."""
+    items = config.defaults if isinstance(config.defaults, list) else []
+    return {str(key) for item in items if isinstance(item, dict) for key in item}
 
 
 def _yaml_files(folder: Path) -> Iterator[tuple[str, Path]]:

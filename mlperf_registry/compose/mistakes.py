@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from mlperf_registry.compose.ancestry import wrong_defaults
 from mlperf_registry.compose.composed import stack
 from mlperf_registry.compose.fields import is_open
 from mlperf_registry.compose.layers import Layers
@@ -82,7 +83,11 @@ def _refusal(library: Library, override: Override) -> Problem | None:
 
 def _diagnosed(library: Library, overrides: Sequence[Override], error: BaseException) -> list[Problem]:
     # Without values, what fails is an option or a file; what does not tells which keys there are.
-    problems = _unknown_keys(library, overrides) or list(_refused_values(library, overrides))
+    problems = (
+        list(_wrong_files(library, overrides))
+        or _unknown_keys(library, overrides)
+        or list(_refused_values(library, overrides))
+    )
     if problems:
         return problems
     for override in overrides:
@@ -91,6 +96,32 @@ def _diagnosed(library: Library, overrides: Sequence[Override], error: BaseExcep
             return [Problem(override.key, "cannot be left out", f"override:{override.text}", hint=hint)]
     full_key = getattr(error, "full_key", None) or getattr(error.__cause__, "full_key", None)
     return [Problem(full_key or library.config.origin, _sentence(error))]
+
+
+def _wrong_files(library: Library, overrides: Sequence[Override]) -> Iterator[Problem]:
+    """What is wrong in the files of the chosen options, whatever values the overrides set."""
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    options = [override for override in overrides if not library.is_value(override)]
+    found = False
+    for override in options:
+        if library.is_choice(override) and override.kind != "delete":
+            for problem in wrong_defaults(library, override.key, override.written):
+                found = True
+                yield problem
+    try:
+        loaded = load(library, options)
+    except Exception:
+        return  # if no file was wrong, the options do not go together: told from the exception itself
+    for path, leaf in walk(stack(loaded.layers(Layers(library)))):
+        if not found and leaf.resolver is not None:
+            try:
+                node = OmegaConf.select(loaded.config, ".".join(path))
+                if OmegaConf.is_config(node):
+                    OmegaConf.to_container(node, resolve=True)
+            except OmegaConfBaseException as error:
+                yield Problem(".".join(path), f"does not resolve: {_sentence(error)}", leaf.origin, leaf.line)
 
 
 def _unknown_keys(library: Library, overrides: Sequence[Override]) -> list[Problem]:

@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from functools import cache, cached_property
-from itertools import product
+from itertools import groupby, product
 from pathlib import Path
 
 import attrs
@@ -43,6 +43,10 @@ class TunedCell:
         return "/".join(attrs.astuple(self))
 
 
+def _system(cell: TunedCell) -> str:
+    return cell.system
+
+
 class Tuned:
     """The folders ``tuned`` of all roots, strongest first; a file is taken from the first that has it."""
 
@@ -73,6 +77,24 @@ class Tuned:
     def rounds(self) -> tuple[str, ...]:
         """Rounds with tuned values."""
         return tuple(sorted({cell.tuned_round for cell in self.cells}))
+
+    def folder(self, tuned_round: str) -> Path | None:
+        """The strongest folder of a round; None for a round without tuned values."""
+        if tuned_round not in self.rounds:
+            return None
+        return next(found for folder in self._folders if (found := folder / tuned_round).is_dir())
+
+    def cells_of(self, system: str) -> tuple[TunedCell, ...]:
+        """Every cell of a system that has a file."""
+        return self._cells_of.get(system, ())
+
+    @cached_property
+    def _cells_of(self) -> dict[str, tuple[TunedCell, ...]]:
+        return {name: tuple(cells) for name, cells in groupby(sorted(self.cells, key=_system), key=_system)}
+
+    def origin(self, cell: TunedCell) -> str:
+        """How the cell's own file is named to people."""
+        return self._shown(self._paths[cell])
 
     def rounds_of(self, system: str, benchmark: str, scenario: str) -> tuple[str, ...]:
         """Rounds with a file for the cell, newest first."""

@@ -105,6 +105,9 @@ class _Reading:
             for key in ("tuned_for", "backends"):
                 if key in self.document.tree:
                     self._refuse((key,), "belongs into the files of cells; shared values follow them", "remove it")
+        for key in ("round", "tuned_round"):
+            if key in self.document.tree:
+                self._refuse((key,), "is settled before tuned values are looked up", f"choose {key}=... instead")
         if self.document.defaults is not None:
             self._refuse(("defaults",), "a tuned file holds values only", "remove the defaults list")
         if self.problems:

@@ -66,10 +66,11 @@ def small_gpu_only(checkout: Path, tmp_path: Path) -> Library:
     text = text.replace("id: resnet50\n", "id: gpu_only\n").replace(
         "backends: [tensorrt, tensorrt_rtx, onnxruntime]", "backends: [tensorrt]"
     )
-    (tmp_path / "plugin" / "benchmark").mkdir(parents=True)
-    (tmp_path / "plugin" / "benchmark" / "gpu_only.yaml").write_text(text, encoding="utf-8")
+    plugin = tmp_path / "package" / "conf"
+    (plugin / "benchmark").mkdir(parents=True)
+    (plugin / "benchmark" / "gpu_only.yaml").write_text(text, encoding="utf-8")
     (tmp_path / "systems").mkdir()
     (tmp_path / "systems" / "cpu_box.yaml").write_text(
         "# @package _global_\nsystem: {id: cpu_box, devices: [cpu]}\nruntime: {gpu_copy_streams: 7}\n", encoding="utf-8"
     )
-    return Library(Roots(checkout / "conf", (tmp_path / "plugin",), (tmp_path / "systems",)))
+    return Library(Roots(checkout / "conf", (plugin,), (tmp_path / "systems",)))

@@ -102,8 +102,10 @@ def test_plus_and_tilde_on_known_keys(library: Library) -> None:
 def test_a_users_system_and_a_plugins_benchmark_are_options(small_gpu_only: Library) -> None:
     composed = compose_cell(small_gpu_only, ["system=cpu_box", "benchmark=gpu_only"])
     assert composed.tree["system"]["id"] == "cpu_box"
-    assert composed.chain("runtime.gpu_copy_streams")[-1].origin == "systems/cpu_box.yaml"
-    assert composed.origin(("benchmark", "id"))[0] == "plugin/benchmark/gpu_only.yaml"
+    assert composed.chain("runtime.gpu_copy_streams")[-1].origin == str(
+        small_gpu_only.roots.systems[0] / "cpu_box.yaml"
+    )
+    assert composed.origin(("benchmark", "id"))[0] == "package/conf/benchmark/gpu_only.yaml"
     assert composed.tree["benchmark"]["options"]["height"] == 224
 
 
@@ -121,7 +123,7 @@ def test_a_system_that_builds_on_another(small_gpu_only: Library) -> None:
     }
     assert [setting.origin for setting in composed.chain("system.id")] == [
         "conf/system/generic_cpu.yaml",
-        "systems/twin.yaml",
+        str(root / "twin.yaml"),
     ]
 
 

@@ -132,7 +132,7 @@ def test_reading_all_reports_every_bad_file(write: Write, checkout: Path) -> Non
             "conf/config.yaml": text,
             "conf/system/twice.yaml": "a: 1\na: 2\n",
             "conf/system/tab.yaml": "a:\n\tb: 1\n",
-            "conf/backend/tensorrt.yaml": "backend: {name: tensorrt}\n",
+            "conf/backend/tensorrt.yaml": "# @package _global_\nbackend: {name: tensorrt}\n",
             "conf/tuned/v1.0/s/b/offline.yaml": "backends: [tensort]\n",
             "conf/tuned/v1.0/s/b/server.yaml": "backends: [tensorrt]\nwhen: {maxqq: {a: 1}}\n",
         }
