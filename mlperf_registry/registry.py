@@ -16,7 +16,7 @@ import attrs
 
 from mlperf_registry import plugins as plugin_table
 from mlperf_registry.compose.cell import compose_cell
-from mlperf_registry.compose.choices import NONE, Rounds, choose, chosen_options, translate
+from mlperf_registry.compose.choices import NONE, NoEngineLibrary, Rounds, choose, chosen_options, translate
 from mlperf_registry.compose.composed import Choice, Composed, Setting
 from mlperf_registry.compose.fields import Field, option_fields, workload_fields
 from mlperf_registry.compose.identities import Identities
@@ -25,6 +25,7 @@ from mlperf_registry.compose.matrix import Matrix
 from mlperf_registry.compose.mistakes import check_overrides
 from mlperf_registry.compose.nearest import nearest
 from mlperf_registry.compose.override import Override
+from mlperf_registry.compose.owned import usurped
 from mlperf_registry.compose.tree import plain_paths
 from mlperf_registry.rules.meaning import meaningless
 from mlperf_registry.rules.round import round_names, rounds_of
@@ -76,6 +77,8 @@ class CellRecord:
     """Why it has no meaning, or where its tuned values come from."""
     chosen: tuple[Choice, ...] = attrs.field(repr=False)
     _registry: Registry = attrs.field(repr=False, eq=False)
+    problems: tuple[Problem, ...] = ()
+    """Of the files that say how it stands."""
 
     @property
     def tuned_round(self) -> str | None:
@@ -94,6 +97,8 @@ class CellRecord:
         Raises:
             ConfigError: when the cell has no meaning, or its files are wrong.
         """
+        if self.problems:
+            raise ConfigError(self.problems)
         if self.state == "meaningless":
             raise ConfigError([Problem(str(self.cell), self.why)])
         return self._registry.matrix.compose(self.overrides, self.chosen)
@@ -186,7 +191,14 @@ class Registry:
         Raises:
             ConfigError: with every problem, each with the file and line, or the override, that set the value.
         """
-        return structure(Workload, composed.tree, origin=composed.origin, made=self._made)
+        problems = list(usurped(self.library, composed))
+        try:
+            workload = structure(Workload, composed.tree, origin=composed.origin, made=self._made)
+        except ConfigError as error:
+            raise ConfigError(dict.fromkeys((*problems, *error.problems))) from error
+        if problems:
+            raise ConfigError(problems)
+        return workload
 
     @property
     def identities(self) -> Identities:
@@ -285,7 +297,8 @@ class Registry:
         }
         chosen = choose(self.library, self._identities, options, self._known_rounds(given, parsed), given=given)
         settled = {**options, **{choice.key: choice.option for choice in chosen}}
-        problems = meaningless(self._identities.benchmark(options["benchmark"]), settled)
+        refused = meaningless(self._identities.benchmark(options["benchmark"]), settled)
+        problems = [*refused, *self.library.misnamed(options["system"])]
         if problems:
             raise ConfigError(problems)
         return words, chosen
@@ -302,16 +315,26 @@ class Registry:
 
     def _judged(self, cell: Cell, given: Mapping[str, str]) -> CellRecord:
         options = cell.options
-        refused = meaningless(self._identities.benchmark(cell.benchmark), {**options, **given})
+        try:
+            refused = meaningless(self._identities.benchmark(cell.benchmark), {**options, **given})
+        except ConfigError as error:
+            return self._unjudged(cell, error)
         if refused:
             return CellRecord(cell, "meaningless", "; ".join(problem.message for problem in refused), (), self)
         try:
             chosen = choose(self.library, self._identities, options, self._rounds, given=given)
-        except ConfigError as error:
+        except NoEngineLibrary as error:
             return CellRecord(cell, "meaningless", "; ".join(problem.message for problem in error.problems), (), self)
+        except ConfigError as error:
+            return self._unjudged(cell, error)
         tuned = chosen[-1]
         settings = (*(Choice(key, value, "asked for") for key, value in given.items()), *chosen)
         return CellRecord(cell, "untuned" if tuned.option == NONE else "tuned", tuned.why, settings, self)
+
+    def _unjudged(self, cell: Cell, error: ConfigError) -> CellRecord:
+        """A cell whose files are wrong: it says so when it is composed, and the walk over all cells goes on."""
+        why = "; ".join(problem.message for problem in error.problems)
+        return CellRecord(cell, "untuned", why, (), self, tuple(error.problems))
 
     def _explained(self, path: str, field: Field, values: Mapping[str, Any], composed: Composed) -> Explained:
         chain = composed.chain(path)

@@ -12,7 +12,7 @@ import attrs
 
 from mlperf_registry.compose.composed import Choice
 from mlperf_registry.compose.defaults_list import read_defaults_list
-from mlperf_registry.compose.identities import Identities
+from mlperf_registry.compose.identities import Identities, StatedRound
 from mlperf_registry.compose.library import Library
 from mlperf_registry.compose.nearest import nearest
 from mlperf_registry.compose.override import Override
@@ -39,6 +39,10 @@ class Rounds:
     """Newest last."""
     having: Callable[[str], tuple[str, ...]]
     """Rounds that have a benchmark, by ``benchmark.rules_as``, newest last."""
+
+
+class NoEngineLibrary(ConfigError):
+    """A benchmark none of whose engine libraries runs on a system: the cell has no meaning, and no file is wrong."""
 
 
 def translate(library: Library, identities: Identities, overrides: Sequence[str]) -> list[str]:
@@ -122,17 +126,21 @@ def choose(
     Args:
         library: where tuned values lie.
         identities: of benchmark, system and backends.
-        options: group to option for the six axes.
+        options: group to option for the six axes, and of further groups whose files may set a round.
         rounds: what the rules know of rounds.
         given: what the user said about ``backend``, ``round`` and ``tuned_round``.
 
     Raises:
-        ConfigError: when no engine library of the benchmark runs on the system, or the round is unknown.
+        NoEngineLibrary: when no engine library of the benchmark runs on the system.
+        ConfigError: when a file is wrong, or the round that one sets is unknown.
     """
     made = []
     if "backend" not in given:
         made.append(default_backend(identities, options["benchmark"], options["system"]))
-    if "round" not in given:
+    stated = None if "round" in given else identities.stated_round(options)
+    if stated is not None:
+        given = {**given, "round": _known(stated, rounds)}
+    elif "round" not in given:
         made.append(default_round(identities, options["benchmark"], rounds))
     settled = {**{choice.key: choice.option for choice in made}, **given}
     if "tuned_round" not in given:
@@ -149,7 +157,7 @@ def default_backend(identities: Identities, benchmark: str, system: str) -> Choi
         if device in devices:
             return Choice("backend", name, f"first engine library of {benchmark} for a {device} of {system}")
     message = f"{benchmark} runs with {', '.join(libraries)}, none of which runs on {system} ({', '.join(devices)})"
-    raise ConfigError([Problem("backend", message, hint="choose another system or benchmark")])
+    raise NoEngineLibrary([Problem("backend", message, hint="choose another system or benchmark")])
 
 
 def default_round(identities: Identities, benchmark: str, rounds: Rounds) -> Choice:
@@ -167,7 +175,7 @@ def default_tuned_round(library: Library, options: Mapping[str, str], round_name
     variant = variant_of(options["accuracy_target"], options["harness"], options["power_setting"])
     other_backends: dict[str, tuple[str, ...]] = {}
     for name in tuned.rounds_of(options["system"], options["benchmark"], options["scenario"]):
-        if age(name) > age(round_name) or name not in library.options("tuned_round"):
+        if age(name) > age(round_name):
             continue
         cell = TunedCell(name, options["system"], options["benchmark"], options["scenario"])
         if tuned.holds(cell, variant, options["backend"]):
@@ -181,6 +189,13 @@ def default_tuned_round(library: Library, options: Mapping[str, str], round_name
     else:
         why = f"untuned: no round up to {round_name} has values for this cell"
     return Choice("tuned_round", NONE, why)
+
+
+def _known(stated: StatedRound, rounds: Rounds) -> str:
+    if stated.name not in rounds.names:
+        message, hint = f"there are no rules of a round {stated.name!r}", nearest(stated.name, rounds.names[::-1])
+        raise ConfigError([Problem("round", message, *stated.place, hint)])
+    return stated.name
 
 
 def _option(identities: Identities, group: str, name: str) -> tuple[str, str | None]:

@@ -6,18 +6,35 @@ Choices made for the user, aliases, and whether a cell has a meaning at all foll
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, TypeVar
 
 import attrs
 
+from mlperf_registry.compose.ancestry import ancestors
 from mlperf_registry.compose.cell import compose_cell
-from mlperf_registry.compose.library import Library
+from mlperf_registry.compose.defaults_list import read_defaults_list
+from mlperf_registry.compose.document import Document
+from mlperf_registry.compose.library import TUNED, TUNED_ROUND, Library
 from mlperf_registry.compose.tree import Tree, without_nulls
 from mlperf_registry.schema.problem import ConfigError, Problem
 from mlperf_registry.schema.sections import Backend, Benchmark, System
 from mlperf_registry.structure import structure
 
 T = TypeVar("T")
+
+
+@attrs.frozen
+class StatedRound:
+    """A round that the file of a chosen option sets."""
+
+    name: str
+    document: Document
+
+    @property
+    def place(self) -> tuple[str, int | None]:
+        """File and line."""
+        return self.document.origin, self.document.lines.get(("round",))
 
 
 class Identities:
@@ -27,6 +44,7 @@ class Identities:
         self._library = library
         self._made: dict[tuple[str, str], Any] = {}
         self._aliases: dict[str, Mapping[str, str]] = {}
+        self._stated: dict[tuple[str, str], StatedRound | None] = {}
 
     def system(self, option: str) -> System:
         """The system of an option.
@@ -43,6 +61,41 @@ class Identities:
     def backend(self, option: str) -> Backend:
         """The backend of an option; errors as for ``system``."""
         return self._identity(Backend, "backend", option, name="name")
+
+    def stated_round(self, options: Mapping[str, str]) -> StatedRound | None:
+        """The round that the files of chosen options set: the strongest group's; None where none does.
+
+        Raises:
+            ConfigError: when one of them sets the tuned round, which only a choice can.
+        """
+        found = None
+        for group in self._strength:
+            if group in options:
+                key = (group, options[group])
+                if key not in self._stated:
+                    self._stated[key] = self._find_stated(*key)
+                found = self._stated[key] or found
+        return found
+
+    @cached_property
+    def _strength(self) -> tuple[str, ...]:
+        """Groups whose files may set a round, weakest first."""
+        names = (entry.group for entry in read_defaults_list(self._library.config))
+        return tuple(name for name in names if name in self._library.groups and name not in (TUNED, TUNED_ROUND))
+
+    def _find_stated(self, group: str, option: str) -> StatedRound | None:
+        for document in ancestors(self._library, group, option):
+            if document.package != "_global_":
+                continue
+            chosen = document.tree.get(TUNED_ROUND)
+            if chosen is not None:
+                message = "a file cannot choose it: which tuned values there are follows from the cell"
+                line, hint = document.lines.get((TUNED_ROUND,)), f"choose {TUNED_ROUND}={chosen} on the command line"
+                raise ConfigError([Problem(TUNED_ROUND, message, document.origin, line, hint)])
+            name = document.tree.get("round")
+            if name is not None:
+                return StatedRound(str(name), document)
+        return None
 
     def aliases(self, group: str) -> Mapping[str, str]:
         """Every name of an option of ``system`` or ``benchmark``, folded to lower case, to the option.
@@ -81,6 +134,10 @@ class Identities:
                 raise ConfigError(
                     attrs.evolve(problem, path=f"{group}.{problem.path}") for problem in error.problems
                 ) from error
+            if not option or "/" in option or "\\" in option or ".." in option:
+                message = f"{option!r} cannot name a folder of results"
+                hint = "name the file, and in it the option, without /, \\ and .."
+                raise ConfigError([Problem(f"{group}.{name}", message, *origin((name,)), hint)])
             if getattr(made, name) != option:
                 # Results are filed under the name in the section, cells under the option.
                 message = f"is {getattr(made, name)!r} in the file of {option!r}"
