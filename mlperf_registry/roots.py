@@ -94,7 +94,7 @@ def resolve_file(location: str | None, scratch: Path | None, *, source: str) -> 
     """
     path = resolve_path(location, scratch, source=source)
     if not path.is_file():
-        raise NotReady(f"{path} is no file, and one is needed: name the file in it. Get it: {source or NO_SOURCE}.")
+        raise NotReady(f"{path} is no file, and a file belongs there: set the path of the file itself.")
     if not os.access(path, os.R_OK):
         raise NotReady(f"{path} may not be read by this user: change its permissions.")
     return path

@@ -96,6 +96,8 @@ def obstacles(result: RunResult) -> tuple[str, ...]:
         found.append("There was no accuracy run.")
     elif not result.accuracy.passed:
         found.append("Accuracy did not pass.")
+    elif result.accuracy.target is None:
+        found.append("No round gives an accuracy target for it.")
     if result.mini:
         found.append("It is a mini benchmark.")
     if result.weights == "random":

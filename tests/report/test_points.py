@@ -66,6 +66,8 @@ def test_every_obstacle_is_named(make_result: Callable[..., RunResult]) -> None:
     assert obstacles(make_result(submittable=True)) == ()
     assert "no performance run" in " ".join(obstacles(make_result(valid=None)))
     assert "no accuracy run" in " ".join(obstacles(make_result(accuracy=None)))
+    untargeted = Accuracy(metric="acc", value=60.0, target=None, passed=True, samples=10)
+    assert "No round gives an accuracy target" in " ".join(obstacles(make_result(accuracy=untargeted)))
 
 
 def test_what_nobody_may_overlook_is_said(make_result: Callable[..., RunResult]) -> None:
