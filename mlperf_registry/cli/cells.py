@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mlperf_registry import plugins
 from mlperf_registry.compose.tuned import TunedCell
 from mlperf_registry.rules.plan import forbidden
-from mlperf_registry.schema.cell import AXES, POWER_NAMES, SCENARIO_NAMES, TARGET_NAMES
+from mlperf_registry.schema.cell import AXES, POWER_NAMES, SCENARIO_NAMES, TARGET_NAMES, Cell
 from mlperf_registry.schema.problem import ConfigError, NotReady
 from mlperf_registry.schema.sections import System
 
@@ -81,15 +81,14 @@ class Relatives:
         self._nearest: dict[tuple[str, str, str], str | None] = {}
         self._likeness: dict[tuple[str, str], float] = {}
 
-    def of(self, record: CellRecord) -> Row:
+    def of(self, cell: Cell, state: str) -> Row:
         """``relative``, as ``<round>/<system>/<benchmark>/<scenario>`` or None, and ``harness_code``."""
-        cell = record.cell
         key = (cell.system, cell.benchmark, cell.scenario)
-        if record.state == "untuned" and key not in self._nearest:
+        if state == "untuned" and key not in self._nearest:
             self._nearest[key] = self._find(*key)
         plugin = plugins.benchmarks().get(self._identities.benchmark(cell.benchmark).family)
         return {
-            "relative": self._nearest[key] if record.state == "untuned" else None,
+            "relative": self._nearest[key] if state == "untuned" else None,
             "harness_code": plugin is not None and plugin.runnable,
         }
 

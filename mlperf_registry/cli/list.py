@@ -94,7 +94,8 @@ def _cells(registry: Registry, filters: dict[str, str]) -> Iterator[Row]:
         if state is None and record.state == "meaningless":
             left_out += 1
         elif state is None or any(_matches(possible, state) for possible in (record.state, *_LATER[record.state])):
-            yield {**judged(record), **relatives.of(record)}
+            row = judged(record)
+            yield {**row, **relatives.of(record.cell, row["state"])}
     if left_out:
         say(f"{left_out:,} meaningless cells are left out; state=* lists them too, and state=meaningless only them.")
 

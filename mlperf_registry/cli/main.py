@@ -33,9 +33,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = _answer(list(sys.argv[1:] if argv is None else argv))
         try:
             sys.stdout.flush()
-        except OSError as error:
-            say(f"What was printed could not be written: {error.strerror}.")
-            return code or 1
+        except NotReady as error:
+            say(str(error))
+            return code or error.exit_code
     return code
 
 

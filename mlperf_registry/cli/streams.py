@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO, cast
 
+from mlperf_registry.schema.problem import NotReady
+
 
 @contextlib.contextmanager
 def steady_streams() -> Iterator[None]:
-    """For its time, stdout and stderr are steady: writing to them raises for a full disk at most."""
+    """For its time, writing to stdout and stderr raises nothing, but NotReady where stdout lies on a full disk."""
     _open_closed()
     before = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = cast(TextIO, _Steady(before[0])), cast(TextIO, _Steady(before[1]))
@@ -31,22 +33,31 @@ class _Steady:
         self._stream = stream
 
     def write(self, text: str) -> int:
-        """As any stream's."""
-        try:
+        """As any stream's. Raises NotReady for stdout, once, when it can take no more."""
+        with self._kept_up():
             return self._stream.write(text)
-        except BrokenPipeError:
-            self._drop()
-            return len(text)
+        return len(text)
 
     def flush(self) -> None:
-        """As any stream's."""
-        try:
+        """As any stream's; errors as for ``write``."""
+        with self._kept_up():
             self._stream.flush()
-        except BrokenPipeError:
-            self._drop()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
+
+    @contextlib.contextmanager
+    def _kept_up(self) -> Iterator[None]:
+        try:
+            yield
+        except BrokenPipeError:
+            self._drop()
+        except OSError as error:
+            self._drop()
+            if self._stream is not sys.__stderr__:
+                raise NotReady(
+                    f"What was to be printed cannot be written: {error.strerror}. Make room there."
+                ) from error
 
     def _drop(self) -> None:
         # What is still buffered goes there too; Python would complain about it at exit.

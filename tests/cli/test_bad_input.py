@@ -6,7 +6,7 @@ CASES = [
     (["validate", "benchmrk=resnet50"], ["benchmrk", "benchmark"]),
     (["validate", "benchmark=resnet51"], ["resnet51", "resnet50"]),
     (["validate", "scenario=ofline"], ["ofline", "offline"]),
-    (["validate", "system=L4x3"], ["L4x3", "L4x1"]),
+    (["validate", "system=L4x3"], ["L4x3", "did you mean L4x"]),
     (["validate", "accuracy_target=99.8"], ["99.8"]),
     (["validate", "runtime.deque_timeout_usecs=5"], ["deque_timeout_usecs", "runtime.deque_timeout_usec"]),
     (["validate", "runtim.use_graphs=true"], ["runtim.use_graphs", "runtime.use_graphs"]),
@@ -16,7 +16,7 @@ CASES = [
     (["validate", "loadgen.min_duration=5"], ["of what", "override:loadgen.min_duration=5"]),
     (["validate", "loadgen.min_duration=5parsec"], ["5parsec"]),
     (["validate", "builder.gpu_batch_size=32.7"], ["whole number", "32.7"]),
-    (["validate", "builder.gpu_batch_size=0"], ["1 or more"]),
+    (["validate", "builder.gpu_batch_size=0"], ["must be", "got 0"]),
     (["validate", 'runtime.use_graphs="false"'], ["true or false"]),
     (["validate", "loadgen.test_mode=Performance"], ["PerformanceOnly"]),
     (["validate", "builder.gpu_batch_size.resnet51=4"], ["resnet51", "resnet50"]),
@@ -27,7 +27,7 @@ CASES = [
     (["validate", "benchmark=resnet50-99", "accuracy_target=high_accuracy"], ["accuracy_target"]),
     (["validate", "harness=triton"], ["triton"]),
     (["validate", "backend=tensorrt", "system=generic_cpu", "backend=onnx"], ["onnx"]),
-    (["validate", "round=v9.9"], ["v9.9", "v6.1"]),
+    (["validate", "round=v9.9"], ["v9.9", "v5.1"]),
     (["validate", "tuned_round=v9.9"], ["v9.9"]),
     (["validate", "scenario=offline,server"], ["sweep", "-m"]),
     (["validate", "scenario"], ["scenario", "group=option"]),
@@ -38,7 +38,11 @@ CASES = [
     (["validate", "~benchmark"], ["benchmark"]),
     (["validate", "hydra/launcher=joblib"], ["-m"]),
     (["validate", "hydra.run.dir=/tmp"], ["-m"]),
+    (["validate", "++hydra.run.dir=x"], ["-m"]),
+    (["validate", "hydra=x"], ["-m"]),
     (["validate", "experiment=mine"], ["mine"]),
+    (["validate", "--published", "nowhere.jsonl"], ["nowhere.jsonl"]),
+    (["validate", "--published"], ["FILE"]),
     (["validate", "category=desktop"], ["datacenter"]),
     (["validate", "category=datacenter,edge"], ["in quotes", """'category="datacenter,edge"'"""]),
     (["validate", "benchmark@other=resnet50"], ["benchmark"]),
@@ -57,15 +61,23 @@ CASES = [
     (["run", "-m", "builder.gpu_batch_size=1,x,2.5"], ["'x'", "2.5"]),
     (["run", "-m", "loadgen.server_target_qps=interval(1,2)"], ["sweeper"]),
     (["run", "-m", "frobnicate"], ["frobnicate"]),
+    (["run", "-m", "builder.gpu_batch_size=range(4,1)"], ["without points", "range(4,1)"]),
+    (["run", "-m", "builder.gpu_batch_size=range(1,2,0)"], ["zero"]),
+    (["run", "-m", "benchmark=glob(zz*)"], ["zz*", "resnet50-mini"]),
+    (["run", "-m", "hydra.sweeper.params={a: 1}"], ["hydra.sweeper.params"]),
     (["run", "mode=submission"], ["rule category-stated"]),
     (["list"], ["systems"]),
     (["list", "system"], ["systems"]),
-    (["list", "published"], ["not in this version"]),
+    (["list", "published", "sistem=*H100*"], ["sistem", "system"]),
+    (["list", "published", "benchmark=resnet51"], ["resnet51", "resnet50"]),
     (["list", "cells", "stat=tuned"], ["state"]),
-    (["list", "cells", "system=L4x3"], ["L4x1"]),
+    (["list", "cells", "state=tund"], ["tund", "tuned"]),
+    (["list", "cells", "system=L4x3"], ["did you mean L4x"]),
     (["list", "cells", "tuned"], ["key=pattern"]),
     (["explain", "loadgen.offline_qps"], ["loadgen.offline_expected_qps"]),
     (["explain", "loadgen.min_duration", "scenario=ofline"], ["offline"]),
+    (["explain", "builder.gpu_batch_size.foo"], ["'foo'", "resnet50"]),
+    (["explain", "builder.gpu_batch_size.resnet50.x"], ["'resnet50.x'"]),
     (["diff", "scenario=offline"], ["two"]),
     (["diff", "nowhere", "scenario=offline"], ["nowhere"]),
     (["diff", "scenario=offline", "scenario=ofline"], ["offline"]),
@@ -136,6 +148,14 @@ def test_every_breach_of_a_submission_is_told_with_rule_and_citation(mlperf):
     (problem,) = [one for one in answer.json["problems"] if one["path"] == "loadgen.min_duration"]
     assert "600" in problem["message"]
     assert "min-duration" in problem["hint"]
+
+
+def test_a_folder_of_systems_that_is_not_there(mlperf, monkeypatch):
+    monkeypatch.setenv("MLPERF_SYSTEMS_PATH", "nowhere")
+    answer = mlperf("validate", "--json")
+    assert answer.code == 2
+    assert [problem["path"] for problem in answer.json["problems"]] == ["MLPERF_SYSTEMS_PATH"]
+    assert "nowhere is no folder" in answer.err
 
 
 def test_problems_of_all_points_of_a_sweep_come_before_anything_runs(mlperf, tmp_path):

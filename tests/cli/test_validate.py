@@ -1,4 +1,24 @@
-"""``mlperf validate``: one configuration, or the whole matrix, and nothing is left behind."""
+"""``mlperf validate``: one configuration, the whole matrix, or what was published, and nothing is left behind."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from mlperf_registry.roots import conf_root
+
+SAMPLE = Path(__file__).parents[1] / "published" / "sample.jsonl"
+
+
+@pytest.fixture
+def conf(tmp_path, monkeypatch):
+    """A copy of conf/ that a test may break."""
+    copy = tmp_path / "copy" / "conf"
+    shutil.copytree(conf_root(), copy)
+    monkeypatch.setattr("mlperf_registry.compose.library.conf_root", lambda: copy)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return copy
 
 
 def test_a_good_configuration(mlperf, tmp_path):
@@ -21,12 +41,16 @@ def test_one_value_with_a_comma_can_be_written_as_the_hint_says(mlperf):
     assert mlperf("run", "--cfg", "--json", 'category="datacenter,edge"').json["category"] == "datacenter,edge"
 
 
-def test_all_cells_have_a_state(mlperf):
-    summary = mlperf("validate", "--all", "--json").json
-    assert set(summary) == {"cells", "by_state", "problems", "seconds"}
-    assert summary["cells"] == sum(summary["by_state"].values()) == len(mlperf("list", "cells", "--json").json)
+def test_all_cells_have_a_state_and_are_counted_by_rule(mlperf):
+    words = ("system=B200-SXM-180GBx8", "scenario=offline")
+    summary = mlperf("validate", "--all", "--json", *words).json
+    assert set(summary) == {"cells", "by_state", "by_rule", "problems", "seconds"}
+    listed = mlperf("list", "cells", "--json", "state=*", *words).json
+    assert summary["cells"] == sum(summary["by_state"].values()) == len(listed)
     assert summary["problems"] == []
     assert summary["by_state"]["tuned"] > 0
+    assert sum(summary["by_rule"].values()) == summary["by_state"]["forbidden"]
+    assert all(rule in mlperf("validate", "--all", *words).out for rule in summary["by_rule"])
 
 
 def test_a_wrong_file_is_found_among_all_cells(mlperf, tmp_path):
@@ -39,3 +63,47 @@ def test_a_wrong_file_is_found_among_all_cells(mlperf, tmp_path):
     assert answer.code == 2
     (problem,) = answer.json["problems"]
     assert (problem["path"], problem["origin"], problem["line"]) == ("runtime.warmup_duration", "systems/box.yaml", 4)
+
+
+def test_every_broken_file_and_every_tuned_file_without_a_cell_is_told_with_its_place(mlperf, conf):
+    tuned = conf / "tuned" / "v4.1"
+    (tuned / "L4x1" / "resnet50" / "interactive.yaml").write_text(
+        "backends: [tensorrt]\nbuilder: {gpu_batch_size: 4}\n"
+    )
+    (tuned / "L4x11" / "resnet50").mkdir(parents=True)
+    (tuned / "L4x11" / "resnet50" / "offline.yaml").write_text("backends: [tensorrt]\n")
+    words = ("validate", "--all", "--json", "benchmark=mini", "system=generic_cpu")
+    answer = mlperf(*words)
+    assert answer.code == 2
+    assert {problem["origin"] for problem in answer.json["problems"]} == {
+        "conf/tuned/v4.1/L4x1/resnet50/interactive.yaml",
+        "conf/tuned/v4.1/L4x11/resnet50/offline.yaml",
+    }
+    (conf / "system" / "L4x1.yaml").write_text("# @package _global_\nsystem:\n\tid: L4x1\n")
+    (conf / "scenario" / "server.yaml").write_text("a: 1\na: 2\n")
+    answer = mlperf(*words)
+    assert answer.code == 2
+    places = {(problem["origin"], problem["line"]) for problem in answer.json["problems"]}
+    assert places >= {("conf/system/L4x1.yaml", 3), ("conf/scenario/server.yaml", 2)}
+
+
+def test_published_configurations_match(mlperf):
+    answer = mlperf("validate", "--published", str(SAMPLE), "--json")
+    assert answer.code == 0
+    assert answer.json["matched"] == answer.json["total"] > 0
+    assert answer.json["missing"] == 0
+    assert answer.json["differing"] == []
+
+
+def test_what_is_not_as_published_is_told_field_by_field(mlperf, tmp_path):
+    rows = [json.loads(line) for line in SAMPLE.read_text().splitlines()[:2]]
+    rows[0]["fields"]["gpu_batch_size"] = 77
+    file = tmp_path / "rows.jsonl"
+    file.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    answer = mlperf("validate", "--published", str(file))
+    assert answer.code == 1
+    assert "2 published configurations: 1 matched, 0 missing, 1 differing" in answer.out
+    assert "builder.gpu_batch_size" in answer.out
+    assert "77" in answer.out
+    document = mlperf("validate", "--published", str(file), "--json").json
+    assert (document["total"], document["matched"], len(document["differing"])) == (2, 1, 1)
