@@ -1,40 +1,7 @@
-"""nearest(): the hint of every "unknown name" error: what the user probably meant, else what there is.
-
-One wording for groups, options, keys and variants, so that no error ends without a cure.
-"""
+"""nearest(): the hint of every "unknown name" error, as the schema has it."""
 
 from __future__ import annotations
 
-import difflib
-import re
-from collections.abc import Iterable
+from mlperf_registry.schema.nearest import nearest
 
-_SHOWN = 12
-_CLOSE = 8
-_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
-"""A dotted path, which the name of a round (v6.1) is not."""
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """A hint: the names that ``name`` is a part of, else those close to it, else the known ones."""
-    names = sorted(set(known))
-    folded = {candidate.lower(): candidate for candidate in names}
-    longer = sorted((found for found in folded if name and name.lower() in found), key=len)
-    close = [folded[found] for found in longer or difflib.get_close_matches(name.lower(), folded, n=3)]
-    if not close and _PATH.fullmatch(name):
-        # A right leaf in the wrong section: compare last parts.
-        last = name.rpartition(".")[2].lower()
-        close = [full for full in names if full.rpartition(".")[2].lower() == last][:3]
-    if close:
-        more = f", or one of {len(close) - _CLOSE} more" if len(close) > _CLOSE else ""
-        return f"did you mean {' or '.join(close[:_CLOSE])}{more}?"
-    if not names:
-        return "there are none"
-    shown = names
-    if _PATH.fullmatch(name):
-        section = f"{name.rpartition('.')[0]}."
-        shown = [full for full in names if full.startswith(section)] or sorted(
-            {full.partition(".")[0] for full in names}
-        )
-    more = f", and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else ""
-    return f"known: {', '.join(shown[:_SHOWN])}{more}"
+__all__ = ["nearest"]

@@ -17,8 +17,8 @@ from pathlib import Path
 import attrs
 
 from mlperf_registry.schema.cell import TARGET_NAMES, canonical_option
+from mlperf_registry.schema.nearest import nearest
 from mlperf_registry.schema.problem import ConfigError, Problem
-from mlperf_registry.structure import nearest
 
 FILTERS = ("round", "submitter", "system", "accelerator", "benchmark", "scenario", "accuracy_target", "metric")
 """What rows can be chosen by."""
@@ -101,9 +101,8 @@ def published(filters: Mapping[str, str] | None = None, *, official: bool = Fals
     wanted = {} if filters is None else dict(filters)
     unknown = [key for key in wanted if key not in FILTERS]
     if unknown:
-        known = f"known: {', '.join(FILTERS)}"
         raise ConfigError(
-            Problem(key, "published results have no such key", hint=nearest(key, FILTERS) or known) for key in unknown
+            Problem(key, "published results have no such key", hint=nearest(key, FILTERS)) for key in unknown
         )
     if "accuracy_target" in wanted:
         option = canonical_option("accuracy_target", wanted["accuracy_target"])
