@@ -11,8 +11,6 @@ A plug-in whose code does not load keeps its name in the table, with its fault: 
 
 from __future__ import annotations
 
-import contextlib
-import difflib
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
@@ -20,6 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
+from mlperf_registry.schema.nearest import nearest
 from mlperf_registry.schema.plugin import BackendPlugin, BenchmarkPlugin
 from mlperf_registry.schema.problem import ConfigError, NotReady, Problem
 
@@ -118,6 +117,7 @@ OUR_BACKENDS = {
             builder="harness.backends.onnxruntime.builder:OnnxRuntimeBuilder",
             runner="harness.backends.onnxruntime.runner:OnnxRuntimeRunner",
             reads=("builder.precision", "backend.options.graph_optimization"),
+            precisions=("fp32",),
             imports=("onnxruntime",),
             distribution="onnxruntime",
         ),
@@ -198,16 +198,18 @@ def backend(name: str) -> BackendPlugin:
     return _named(backends(), name, "backend.name")
 
 
-@cache
 def conf_roots() -> tuple[Path, ...]:
-    """The conf/ folders that other distributions bring, in the order of their names."""
-    roots = []
-    for entry in sorted(entry_points(group="mlperf_registry.conf"), key=lambda entry: entry.name):
-        with contextlib.suppress(ImportError):
-            spec = find_spec(entry.value)
-            if spec is not None and spec.submodule_search_locations:
-                roots.append(Path(next(iter(spec.submodule_search_locations))) / "conf")
-    return tuple(root for root in roots if root.is_dir())
+    """The conf/ folders that other distributions bring, in the order of their names; ``faults`` tells of the others."""
+    return tuple(found for found in _conf_roots() if isinstance(found, Path))
+
+
+def faults() -> tuple[str, ...]:
+    """What is wrong with the plug-ins of other distributions, a sentence with its cure each."""
+    unusable = (
+        *(family.fault for family in benchmarks().values()),
+        *(backend.fault for backend in backends().values()),
+    )
+    return tuple(found for found in (*unusable, *_conf_roots()) if isinstance(found, str))
 
 
 def load(target: str) -> Any:
@@ -280,6 +282,32 @@ def _joined(ours: dict[str, P], group: str, kind: type[P]) -> dict[str, P]:
     return table
 
 
+@cache
+def _conf_roots() -> tuple[Path | str, ...]:
+    """For each distribution that declares a conf/ folder: the folder, or what is wrong with it."""
+    entries = sorted(entry_points(group="mlperf_registry.conf"), key=lambda entry: entry.name)
+    return tuple(_conf_root(entry) for entry in entries)
+
+
+def _conf_root(entry: EntryPoint) -> Path | str:
+    try:
+        spec = find_spec(entry.value)
+    except Exception as error:  # a package above it is imported, and may raise anything
+        wrong = f"does not load: {type(error).__name__}: {error}"
+    else:
+        if spec is None:
+            wrong = "is not there"
+        elif not spec.submodule_search_locations:
+            wrong = "is a module, not a package with a folder"
+        else:
+            root = Path(next(iter(spec.submodule_search_locations))) / "conf"
+            if root.is_dir():
+                return root
+            wrong = "has no folder conf/"
+    owner = _distribution(entry)
+    return f"{entry.value}, whose conf/ {owner} declares, {wrong}. Repair or uninstall {owner}."
+
+
 def _loaded(entry: EntryPoint, kind: type[P]) -> P:
     try:
         plugin = entry.load()
@@ -299,9 +327,7 @@ def _distribution(entry: EntryPoint) -> str:
 
 def _named(table: dict[str, P], name: str, path: str) -> P:
     if name not in table:
-        near = difflib.get_close_matches(name, table, n=3)
-        known = f"did you mean {', '.join(near)}?" if near else f"known: {', '.join(sorted(table))}"
-        raise ConfigError([Problem(path, f"no plug-in is called {name!r}", hint=known)])
+        raise ConfigError([Problem(path, f"no plug-in is called {name!r}", hint=nearest(name, table))])
     _refuse_faulty(table[name])
     return table[name]
 

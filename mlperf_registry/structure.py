@@ -5,7 +5,6 @@ OmegaConf and attrs convert leniently and stop at the first error; a batch size 
 
 from __future__ import annotations
 
-import difflib
 import math
 import types
 from collections.abc import Callable, Iterable, Mapping
@@ -18,9 +17,10 @@ from mlperf_registry import plugins
 from mlperf_registry.schema.applicability import Case, inapplicable, refusal
 from mlperf_registry.schema.components import FrozenMap, PerComponent
 from mlperf_registry.schema.knob import EVERYWHERE, Knob, knob_of
+from mlperf_registry.schema.nearest import meant, nearest
 from mlperf_registry.schema.problem import ConfigError, Problem
 from mlperf_registry.schema.quantity import example, is_quantity_unit, parse_quantity
-from mlperf_registry.schema.sections import Backend, Benchmark
+from mlperf_registry.schema.sections import Backend, Benchmark, Precision
 from mlperf_registry.schema.workload import Workload
 
 T = TypeVar("T")
@@ -29,6 +29,8 @@ Origin = Callable[[Path], "tuple[str | None, int | None]"]
 
 _BAD = object()
 """Stands for a value that could not be made; its problem is already noted."""
+
+_PRECISIONS = get_args(Precision)
 
 _OWNERS: dict[type, tuple[str, Callable[[str], Any]]] = {
     Benchmark: ("family", plugins.benchmark),
@@ -149,12 +151,6 @@ def leaf_fields(cls: type, prefix: Path = ()) -> Iterable[tuple[Path, attrs.Attr
             yield (*prefix, field.name), field, hint
 
 
-def nearest(name: str, known: Iterable[str]) -> str | None:
-    """A hint with the names that look most like ``name``, or None where none does."""
-    near = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
-    return f"did you mean {' or '.join(repr(item) for item in near)}?" if near else None
-
-
 def _nowhere(path: Path) -> tuple[None, None]:
     return None, None
 
@@ -186,7 +182,7 @@ def _convert_class(cls: Any) -> _Convert:
         if not isinstance(tree, Mapping):
             return context.refuse(path, f"expected a section with {', '.join(names)}, got {tree!r}")
         if cls is Workload:
-            _note_benchmark(tree, context)
+            _note_identities(tree, context)
             return convert_new(tree, path, context)
         if context.made is None:
             return convert_new(tree, path, context)
@@ -202,9 +198,7 @@ def _convert_class(cls: Any) -> _Convert:
         before = len(context.problems)
         for key in tree:
             if key not in known:
-                context.refuse(
-                    (*path, str(key)), "no such field", nearest(str(key), names) or f"known: {', '.join(names)}"
-                )
+                context.refuse((*path, str(key)), "no such field", nearest(str(key), names))
         if context.case is not None:
             for name in inapplicable(cls, context.case) & tree.keys():
                 if tree[name] is not None:
@@ -233,7 +227,7 @@ def _depends(cls: type) -> bool:
     )
 
 
-def _note_benchmark(tree: Mapping[str, Any], context: _Context) -> None:
+def _note_identities(tree: Mapping[str, Any], context: _Context) -> None:
     """What the identities say that the rest of the workload is judged by, as far as they are well-formed."""
 
     def names(section: str, field: str) -> tuple[str, ...] | None:
@@ -250,12 +244,34 @@ def _note_benchmark(tree: Mapping[str, Any], context: _Context) -> None:
     if not context.canonical:  # canonical trees hold every default, also where it has no effect
         family = name("benchmark", "family")
         ours = family in plugins.OUR_BENCHMARKS
+        backend = name("backend", "name")
         context.case = Case(
             name("benchmark", "id") if ours else None,
-            family if ours else None,  # which fields a third party's family reads, only its code knows
+            family if ours else None,  # which fields a third party's family or backend reads, only its code knows
             name("scenario", "name"),
             name("harness", "name"),
+            backend if backend in plugins.OUR_BACKENDS else None,
         )
+        if context.owned:
+            _refuse_what_code_lacks(tree, family, backend, context)
+
+
+def _refuse_what_code_lacks(
+    tree: Mapping[str, Any], family: str | None, backend: str | None, context: _Context
+) -> None:
+    """Values that have a meaning, but not with this engine library or this benchmark's code."""
+    library, code = plugins.backends().get(backend or ""), plugins.benchmarks().get(family or "")
+    if library is not None and library.precisions and isinstance(tree.get("builder"), Mapping):
+        asked = tree["builder"].get("precision")
+        for key, value in asked.items() if isinstance(asked, Mapping) else ((None, asked),):
+            if value in _PRECISIONS and value not in library.precisions:
+                path = ("builder", "precision") if key is None else ("builder", "precision", str(key))
+                has = ", ".join(library.precisions)
+                context.refuse(path, f"{library.name} has {has}, not {value}", f"builder.precision={has}")
+    weights = tree["model"].get("weights") if isinstance(tree.get("model"), Mapping) else None
+    if weights == "random" and code is not None and not code.random_weights:
+        message = f"no code here builds a network of the family {code.family} from its architecture alone"
+        context.refuse(("model", "weights"), message, "model.weights=trained")
 
 
 def _convert_options(cls: type, tree: Mapping[str, Any], path: Path, context: _Context) -> Any:
@@ -323,7 +339,7 @@ def _choice(choices: tuple[Any, ...]) -> _Convert:
         if isinstance(value, str) and value in choices:
             return value
         shown = ", ".join(str(choice) for choice in choices)
-        return context.refuse(path, f"must be one of {shown}, got {value!r}", nearest(str(value), map(str, choices)))
+        return context.refuse(path, f"must be one of {shown}, got {value!r}", meant(str(value), map(str, choices)))
 
     return convert
 
@@ -365,14 +381,10 @@ def _per_component(convert_item: _Convert, one_for_all: bool) -> _Convert:
             return _BAD if made is _BAD else PerComponent(dict.fromkeys(components or ("model",), made))
         unknown = [] if known is None else [str(key) for key in value if key not in known]
         for key in unknown:
-            context.refuse((*path, key), "no such component", nearest(key, known or ()) or _listed(known or ()))
+            context.refuse((*path, key), "no such component", nearest(key, known or ()))
         return _BAD if unknown else whole(value, path, context)
 
     return convert
-
-
-def _listed(known: Iterable[str]) -> str:
-    return f"known: {', '.join(known)}"
 
 
 def _quantity(knob: Knob) -> _Convert:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import sys
 from importlib.metadata import EntryPoint
+from typing import get_args
 
 import pytest
 
 from mlperf_registry import plugins
 from mlperf_registry.schema.plugin import BackendPlugin
 from mlperf_registry.schema.problem import ConfigError, NotReady
+from mlperf_registry.schema.sections import Precision
 from mlperf_registry.schema.workload import Workload
 from mlperf_registry.structure import leaf_fields
 
@@ -70,6 +72,38 @@ def test_a_name_that_two_distributions_bring_belongs_to_neither(declare):
     for name in ("acme", "onnxruntime"):
         with pytest.raises(NotReady, match=f"Both .* bring {GROUP}:{name}"):
             plugins.backend(name)
+
+
+@pytest.mark.parametrize(
+    ("package", "wrong"),
+    [
+        ("a_package_that_nobody_has", "is not there"),
+        ("a_package_that_nobody_has.inside", "No module named 'a_package_that_nobody_has'"),
+        ("json.decoder", "is a module, not a package"),
+        ("json", "has no folder conf/"),
+    ],
+)
+def test_a_conf_folder_that_is_declared_and_missing_is_a_fault(monkeypatch, package, wrong):
+    declared = [EntryPoint("theirs", package, "mlperf_registry.conf")]
+    monkeypatch.setattr(plugins, "entry_points", lambda group: declared if group.endswith("conf") else [])
+    plugins._conf_roots.cache_clear()
+    try:
+        assert plugins.conf_roots() == ()
+        (fault,) = plugins.faults()
+        assert package in fault and wrong in fault and "Repair or uninstall" in fault
+    finally:
+        plugins._conf_roots.cache_clear()
+
+
+def test_faults_are_those_of_code_too(declare):
+    declare("this is no Python", ("acme", "BACKEND"))
+    (fault,) = plugins.faults()
+    assert "SyntaxError" in fault
+
+
+def test_the_number_formats_of_our_backends_are_the_schemas():
+    for plugin in plugins.OUR_BACKENDS.values():
+        assert set(plugin.precisions) <= set(get_args(Precision))
 
 
 def test_an_unknown_name_is_bad_input_with_the_nearest():

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mlperf_registry import plugins
 from mlperf_registry.schema.components import PerComponent
 from mlperf_registry.schema.knob import at_least, knob
-from mlperf_registry.schema.plugin import BenchmarkPlugin
+from mlperf_registry.schema.plugin import BackendPlugin, BenchmarkPlugin
 from mlperf_registry.schema.problem import ConfigError
 from mlperf_registry.schema.workload import Workload
 from mlperf_registry.structure import leaf_fields, structure, unstructure
@@ -95,7 +95,7 @@ def test_canonical_json_comes_back_equal():
     ("path", "value", "message"),
     [
         ("builder.gpu_batch_size", 32.7, "whole number"),
-        ("builder.gpu_batch_size", 0, "must be 1 or more samples"),
+        ("builder.gpu_batch_size", 0, "must be from 1 to 16777216 samples"),
         ("builder.gpu_batch_size", "64", "whole number"),
         ("builder.gpu_batch_size", True, "whole number"),
         ("builder.precision", "fp33", "must be one of fp32"),
@@ -156,6 +156,10 @@ def test_one_value_for_several_components_is_refused_with_their_names():
 @pytest.mark.parametrize(
     ("path", "value", "cure"),
     [
+        ("runtime.use_graphs", True, "backend tensorrt, tensorrt_rtx, tensorrt_llm"),
+        ("builder.input_dtype", "fp32", "backend tensorrt, "),
+        ("builder.workspace_size", "1GiB", "backend tensorrt, tensorrt_rtx"),
+        ("power.power_limit", 300, "backend tensorrt, tensorrt_rtx, tensorrt_llm, vllm"),
         ("loadgen.offline_expected_qps", 9, "scenario offline"),
         ("triton.instance_group_count", 2, "harness triton, "),
         ("builder.use_fp8", True, "benchmarks of bert, llm"),
@@ -182,11 +186,66 @@ def test_a_family_that_is_not_ours_may_read_any_field(monkeypatch):
     assert structure(Workload, tree).llm.tensor_parallelism == 2
 
 
+def test_a_backend_that_is_not_ours_may_read_any_field_and_says_which_formats_it_has(monkeypatch):
+    tree = changed("runtime.use_graphs", True)
+    tree["backend"]["name"] = "theirs"
+    theirs = BackendPlugin(name="theirs", builder=None, runner=None, reads=(), precisions=("fp16", "fp8"))
+    monkeypatch.setattr(plugins, "backends", lambda: {"theirs": theirs})
+    (problem,) = problems(tree).values()
+    assert (problem.path, problem.message) == ("builder.precision.resnet50", "theirs has fp16, fp8, not fp32")
+    tree["builder"]["precision"] = "fp8"
+    assert structure(Workload, tree).runtime.use_graphs
+
+
+@pytest.mark.parametrize("precision", ["int8", {"resnet50": "int8"}])
+def test_a_number_format_that_the_library_lacks_is_refused_with_what_it_has(precision):
+    (problem,) = problems(changed("builder.precision", precision)).values()
+    assert problem.message == "onnxruntime has fp32, not int8"
+    assert problem.hint == "builder.precision=fp32"
+    on_gpu = changed("builder.precision", precision)
+    on_gpu["backend"] = {"name": "tensorrt", "device": "gpu"}
+    assert structure(Workload, on_gpu).builder.precision == {"resnet50": "int8"}
+
+
+def test_random_weights_need_code_that_builds_the_network(monkeypatch):
+    (problem,) = problems(changed("model.weights", "random")).values()
+    assert problem.path == "model.weights" and "family resnet50" in problem.message
+    able = attrs.evolve(plugins.OUR_BENCHMARKS["resnet50"], random_weights=True)
+    monkeypatch.setattr(plugins, "benchmarks", lambda: {"resnet50": able})
+    assert structure(Workload, changed("model.weights", "random")).model.weights == "random"
+
+
+@pytest.mark.parametrize(
+    ("path", "most"),
+    [
+        ("builder.gpu_batch_size", 2**24),
+        ("runtime.deque_timeout_usec", 60_000_000),
+        ("runtime.gpu_inference_streams", 4096),
+        ("runtime.load_timeout", "1000h"),
+        ("loadgen.min_duration", "1000h"),
+        ("loadgen.server_target_latency_ns", 2**62),
+        ("loadgen.server_target_qps", 10**9),
+        ("loadgen.min_query_count", 2**62),
+        ("loadgen.max_query_count", 2**62),
+        ("loadgen.performance_sample_count_override", 2**31),
+        ("loadgen.qsl_rng_seed", 2**64 - 1),
+        ("loadgen.schedule_rng_seed", 2**64 - 1),
+        ("backend.options.intra_op_threads", 4096),
+    ],
+)
+def test_a_number_beyond_what_loadgen_or_a_library_holds_is_refused(path, most):
+    assert structure(Workload, changed(path, most))
+    (problem,) = problems(changed(path, "1001h" if most == "1000h" else most + 1)).values()
+    shown = 3_600_000_000 if most == "1000h" else most
+    assert problem.path == path and f"to {shown}" in problem.message
+
+
 def test_a_bare_precision_holds_for_all_components_and_dlas_have_engines_of_their_own():
     tree = changed("benchmark.components", ["clip1", "unet"])
     tree["benchmark"]["dla_components"] = ["backbone"]
     tree["builder"] = {"precision": "fp8", "gpu_batch_size": {"clip1": 1, "unet": 2}, "dla_batch_size": {"backbone": 2}}
     tree["scenario"]["name"] = "Offline"
+    tree["backend"] = {"name": "tensorrt", "device": "gpu"}
     del tree["loadgen"]["server_target_latency_ns"]
     builder = structure(Workload, tree).builder
     assert builder.precision == {"clip1": "fp8", "unet": "fp8"}

@@ -1,4 +1,4 @@
-"""Where a field applies: which families of benchmarks, scenarios and harnesses read it.
+"""Where a field applies: which families of benchmarks, scenarios, harnesses and engine libraries read it.
 
 A value that nothing reads would be silently without effect; it is refused instead, with the places where it has one.
 """
@@ -27,6 +27,15 @@ TOKENS = ("llm", "multimodal", "whisper")
 HARNESS_BATCHED = ("resnet50", "ssd", "retinanet", "yolo", "pointpainting", "unet3d", "bert", "dlrm", "rgat")
 """Families whose batches the harness forms."""
 
+TENSORRT = ("tensorrt", "tensorrt_rtx")
+"""Engine libraries whose engines the harness itself feeds, stream by stream."""
+
+NVIDIA = (*TENSORRT, "tensorrt_llm")
+"""Engine libraries of NVIDIA's."""
+
+GPU = (*NVIDIA, "vllm")
+"""Engine libraries that run on GPUs of this machine."""
+
 _OPTIONS = {name: option for option, name in SCENARIO_NAMES.items()}
 
 
@@ -39,6 +48,7 @@ class Case:
     scenario: str | None
     """Name in JSON, as ``scenario.name`` has it."""
     harness: str | None
+    backend: str | None = None
 
 
 @cache
@@ -55,6 +65,7 @@ def reasons(applies: Applies, case: Case) -> tuple[tuple[str, str, tuple[str, ..
         ("benchmark", benchmark, (case.family, case.benchmark), applies.benchmarks),
         ("scenario", scenario, (scenario,), applies.scenarios),
         ("harness", case.harness, (case.harness,), applies.harnesses),
+        ("backend", case.backend, (case.backend,), applies.backends),
     )
     return tuple(
         (axis, shown, known)
@@ -76,6 +87,7 @@ def where(applies: Applies) -> str:
         ("benchmarks of", applies.benchmarks),
         ("scenario", applies.scenarios),
         ("harness", applies.harnesses),
+        ("backend", applies.backends),
     )
     return "; ".join(f"{noun} {', '.join(names)}" for noun, names in parts if names) or "everything"
 

@@ -27,6 +27,8 @@ class Applies:
     """Options on the command line."""
     harnesses: tuple[str, ...] = ()
     """Options on the command line."""
+    backends: tuple[str, ...] = ()
+    """Names of engine libraries."""
 
 
 EVERYWHERE = Applies()
@@ -65,7 +67,7 @@ def knob(
         unit: canonical unit. A duration or memory unit (ns, us, ms, s, B, ...) lets YAML say ``40min`` or ``16GiB``.
         check: range or form; run on each value of a ``PerComponent``.
         unit_in_name: a bare number is accepted as well (``deque_timeout_usec``).
-        applies: the benchmarks, scenarios and harnesses that read it.
+        applies: the benchmarks, scenarios, harnesses and engine libraries that read it.
         one_for_all: a bare value of a ``PerComponent`` stands for every component.
         default: the weakest value of all.
     """
@@ -92,17 +94,24 @@ class Range:
 
 def at_least(low: float) -> Range:
     """Values of ``low`` and more."""
-    return Range(f"{low:g} or more", lambda value: bool(value >= low))
+    return Range(f"{_shown(low)} or more", lambda value: bool(value >= low))
 
 
-def above(low: float) -> Range:
-    """Values strictly greater than ``low``."""
-    return Range(f"greater than {low:g}", lambda value: bool(value > low))
+def above(low: float, up_to: float | None = None) -> Range:
+    """Values strictly greater than ``low``, and no greater than ``up_to``."""
+    if up_to is None:
+        return Range(f"greater than {_shown(low)}", lambda value: bool(value > low))
+    return Range(f"greater than {_shown(low)}, up to {_shown(up_to)}", lambda value: bool(low < value <= up_to))
 
 
 def between(low: float, high: float) -> Range:
     """Values from ``low`` to ``high``, both included."""
-    return Range(f"from {low:g} to {high:g}", lambda value: bool(low <= value <= high))
+    return Range(f"from {_shown(low)} to {_shown(high)}", lambda value: bool(low <= value <= high))
+
+
+def _shown(number: float) -> str:
+    # Whole numbers exactly: 2**64 - 1 rounded is not itself allowed.
+    return str(number) if isinstance(number, int) else f"{number:g}"
 
 
 def matches(pattern: str, example: str) -> Range:

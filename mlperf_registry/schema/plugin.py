@@ -22,6 +22,8 @@ class BenchmarkPlugin:
     """Callable ``(outputs, options) -> outputs``, row for row: what LoadGen is answered; None: as they are."""
     accuracy: str | None = None
     """Callable ``(log: Path, dataset: Dataset, options) -> Score``; see harness.benchmarks.dataset."""
+    random_weights: bool = False
+    """Whether its networks can be built from the architecture alone, for ``model.weights=random``."""
     fault: str | None = None
     """Why it cannot be used, as a sentence; the table of plug-ins sets it, no plug-in itself."""
 
@@ -49,6 +51,8 @@ class BackendPlugin:
     """Class with open, submit, drain, close; see harness.loadgen.runner."""
     reads: tuple[str, ...]
     """Paths of the workload that the builder reads: it is handed exactly these, and they make the engine key."""
+    precisions: tuple[str, ...] = ()
+    """Number formats that ``builder.precision`` may name; empty: all of the schema's."""
     imports: tuple[str, ...] = ()
     """Top-level modules that must be importable."""
     distribution: str | None = None

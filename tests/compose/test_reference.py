@@ -38,12 +38,15 @@ def test_older_names_are_those_of_the_table_of_renames(checkout: Path) -> None:
 @pytest.mark.parametrize(
     ("path", "expected"),
     [
-        ("loadgen.server_target_qps", {"unit": "queries/s", "range": "greater than 0", "engine": ()}),
-        ("builder.gpu_batch_size", {"type": "whole number, per component", "range": "1 or more"}),
+        ("loadgen.server_target_qps", {"unit": "queries/s", "range": "greater than 0, up to 1000000000", "engine": ()}),
+        ("builder.gpu_batch_size", {"type": "whole number, per component", "range": "from 1 to 16777216"}),
         ("runtime.deque_timeout_usec", {"default": "0", "unit": "us"}),
         ("benchmark.options.graphs_max_seqlen", {"applies": "scenario server, interactive"}),
         ("llm.trtllm_build_flags.max_seq_len", {"engine": ("tensorrt_llm",)}),
-        ("triton.instance_group_count", {"applies": "harness triton, triton_unified, triton_cpu"}),
+        (
+            "triton.instance_group_count",
+            {"applies": "harness triton, triton_unified, triton_cpu; backend tensorrt, tensorrt_rtx, tensorrt_llm"},
+        ),
     ],
 )
 def test_an_entry_says_what_the_schema_says(path: str, expected: dict[str, object]) -> None:

@@ -22,6 +22,7 @@ class Section:
     anywhere: int = knob("Anywhere.", default=0)
     by_id: int = knob("One benchmark.", applies=Applies(benchmarks=("bert",)), default=0)
     served: int = knob("In Server.", applies=Applies(benchmarks=("llm",), scenarios=("server",)), default=0)
+    on_gpu: int = knob("On a GPU.", applies=Applies(backends=("tensorrt",)), default=0)
 
 
 def test_a_benchmark_is_named_by_family_or_by_id():
@@ -46,6 +47,16 @@ def test_triton_is_for_the_harnesses_with_a_server():
     assert "instance_group_count" not in inapplicable(Triton, attrs.evolve(BERT, harness="triton"))
 
 
+def test_an_engine_library_is_an_axis_too():
+    on_cpu = attrs.evolve(BERT, backend="onnxruntime")
+    assert inapplicable(Section, on_cpu) == {"served", "on_gpu"}
+    assert inapplicable(Section, attrs.evolve(BERT, backend="tensorrt")) == {"served"}
+    assert refusal(Section, "on_gpu", on_cpu) == (
+        "has no effect with backend onnxruntime",
+        "it applies to backend tensorrt",
+    )
+
+
 def test_the_refusal_names_every_axis_at_fault_and_the_places_that_are_right():
     message, cure = refusal(Section, "served", BERT)
     assert message == "has no effect with benchmark bert and scenario offline"
@@ -65,3 +76,4 @@ def test_every_name_in_an_applicability_is_a_name():
             assert set(applies.benchmarks) <= plugins.OUR_BENCHMARKS.keys(), path
             assert set(applies.scenarios) <= SCENARIO_NAMES.keys(), path
             assert set(applies.harnesses) <= HARNESSES, path
+            assert set(applies.backends) <= plugins.OUR_BACKENDS.keys(), path

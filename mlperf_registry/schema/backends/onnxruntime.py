@@ -6,7 +6,8 @@ from typing import Literal
 
 import attrs
 
-from mlperf_registry.schema.knob import at_least, knob
+from mlperf_registry.schema import bounds
+from mlperf_registry.schema.knob import between, knob
 
 
 @attrs.frozen(kw_only=True)
@@ -14,7 +15,9 @@ class OnnxRuntimeOptions:
     """``backend.options`` of ``onnxruntime``."""
 
     intra_op_threads: int = knob(
-        "Threads of one engine instance; 0: the cores shared out among instances.", check=at_least(0), default=0
+        "Threads of one engine instance; 0: the cores shared out among instances.",
+        check=between(0, bounds.THREADS),
+        default=0,
     )
     graph_optimization: Literal["disabled", "basic", "extended", "full"] = knob(
         "Graph optimisation that the builder does.", default="full"

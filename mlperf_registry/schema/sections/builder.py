@@ -9,15 +9,19 @@ from typing import Literal
 
 import attrs
 
-from mlperf_registry.schema.applicability import MULTISTREAM, OFFLINE, TOKENS, TRITON
+from mlperf_registry.schema import bounds
+from mlperf_registry.schema.applicability import MULTISTREAM, NVIDIA, OFFLINE, TENSORRT, TOKENS, TRITON
 from mlperf_registry.schema.components import PerComponent
 from mlperf_registry.schema.knob import Applies, above, at_least, between, knob
 from mlperf_registry.schema.problem import NotReady
 
 Precision = Literal["fp32", "fp16", "bf16", "int8", "fp8", "fp4"]
 
-DLA = Applies(benchmarks=("resnet50", "retinanet", "ssd"), scenarios=(*OFFLINE, *MULTISTREAM))
+DLA = Applies(benchmarks=("resnet50", "retinanet", "ssd"), scenarios=(*OFFLINE, *MULTISTREAM), backends=TENSORRT)
 """NVIDIA ran the DLAs of its SoCs beside the GPU for detection and classification, where throughput counts."""
+
+_TENSORRT = Applies(backends=TENSORRT)
+_NVIDIA = Applies(backends=NVIDIA)
 
 
 @attrs.frozen(kw_only=True)
@@ -27,21 +31,21 @@ class Builder:
     gpu_batch_size: PerComponent[int] | None = knob(
         "Samples per engine execution; on a CPU backend too, under NVIDIA's name.",
         unit="samples",
-        check=at_least(1),
+        check=between(1, bounds.BATCH),
         default=None,
     )
     dla_batch_size: PerComponent[int] | None = knob(
         "Samples per execution of the engines built for a DLA.",
         unit="samples",
-        check=at_least(1),
+        check=between(1, bounds.BATCH),
         applies=DLA,
         default=None,
     )
     batch_size: int | None = knob(
         "Samples per execution where Triton serves a CPU's or another maker's engine; 0 leaves it to the model.",
         unit="samples",
-        check=at_least(0),
-        applies=Applies(harnesses=TRITON),
+        check=between(0, bounds.BATCH),
+        applies=Applies(harnesses=TRITON, backends=NVIDIA),
         default=None,
     )
     precision: PerComponent[Precision] | None = knob(
@@ -49,23 +53,24 @@ class Builder:
     )
     use_fp8: bool = knob(
         "Let layers run in fp8 where the network allows it.",
-        applies=Applies(benchmarks=("bert", "llm")),
+        applies=Applies(benchmarks=("bert", "llm"), backends=NVIDIA),
         default=False,
     )
-    strongly_typed: bool = knob("Take number formats from the graph alone.", default=False)
+    strongly_typed: bool = knob("Take number formats from the graph alone.", applies=_TENSORRT, default=False)
     input_dtype: Literal["fp32", "fp16", "int8", "uint8", "int32", "int64"] | None = knob(
-        "Number format of the engine's input.", default=None
+        "Number format of the engine's input.", applies=_NVIDIA, default=None
     )
     input_format: Literal["linear", "chw4", "chw32", "dhwc8", "cdhw32", "NCHW"] | None = knob(
-        "Memory layout of the engine's input; NCHW where OpenVINO takes it.", default=None
+        "Memory layout of the engine's input; NCHW where OpenVINO takes it.", applies=_NVIDIA, default=None
     )
     workspace_size: int | None = knob(
-        "Scratch memory that a GPU builder may use.", unit="B", check=above(0), default=None
+        "Scratch memory that a GPU builder may use.", unit="B", check=above(0), applies=_TENSORRT, default=None
     )
     active_sms: int | None = knob(
         "Share of the GPU's multiprocessors that engines are timed on.",
         unit="%",
         check=between(1, 100),
+        applies=_TENSORRT,
         default=None,
     )
     dla_core: int | None = knob(
@@ -73,44 +78,52 @@ class Builder:
     )
     energy_aware_kernels: bool = knob(
         "Prefer kernels that use less energy.",
-        applies=Applies(benchmarks=("bert", "resnet50", "retinanet")),
+        applies=Applies(benchmarks=("bert", "resnet50", "retinanet"), backends=TENSORRT),
         default=False,
     )
     disable_beta1_smallk: bool = knob(
         "Leave out the plug-ins for convolutions of small K with beta 1.",
-        applies=Applies(benchmarks=("resnet50", "retinanet")),
+        applies=Applies(benchmarks=("resnet50", "retinanet"), backends=TENSORRT),
         default=False,
     )
     use_small_tile_gemm_plugin: bool = knob(
         "Multiply matrices with the plug-in for small tiles.",
-        applies=Applies(benchmarks=("bert", "dlrm")),
+        applies=Applies(benchmarks=("bert", "dlrm"), backends=TENSORRT),
         default=False,
     )
     gemm_plugin_fairshare_cache_size: int | None = knob(
         "Entries of the small-tile plug-in's cache that streams share.",
         unit="entries",
         check=at_least(0),
-        applies=Applies(benchmarks=("bert", "dlrm")),
+        applies=Applies(benchmarks=("bert", "dlrm"), backends=TENSORRT),
         default=None,
     )
     max_num_tokens: int | None = knob(
         "Most tokens that the engine takes in one step, as rounds up to v4.1 say it.",
         unit="tokens",
         check=at_least(1),
-        applies=Applies(benchmarks=TOKENS),
+        applies=Applies(benchmarks=TOKENS, backends=("tensorrt_llm",)),
         default=None,
     )
-    skip_graphsurgeon: bool = knob("Give the builder the model as it is, without NVIDIA's rewriting.", default=False)
-    verbose_nvtx: bool = knob("Keep the layers' details in the engine, for profilers.", default=False)
-    force_build_engines: bool = knob("Build even where the cache has the engine.", default=False)
-    force_calibration: bool = knob("Calibrate even where a calibration cache exists.", default=False)
-    cache_file: str | None = knob("INT8 calibration cache, in the scratch space or the model's folder.", default=None)
-    calib_batch_size: int | None = knob(
-        "Samples per execution while calibrating.", unit="samples", check=at_least(1), default=None
+    skip_graphsurgeon: bool = knob(
+        "Give the builder the model as it is, without NVIDIA's rewriting.", applies=_TENSORRT, default=False
     )
-    calib_max_batches: int | None = knob("Batches to calibrate with.", unit="batches", check=at_least(1), default=None)
-    calib_data_dir: str | None = knob("Folder of the calibration set.", default=None)
-    calib_data_map: str | None = knob("List of the samples of the calibration set.", default=None)
+    verbose_nvtx: bool = knob(
+        "Keep the layers' details in the engine, for profilers.", applies=_TENSORRT, default=False
+    )
+    force_build_engines: bool = knob("Build even where the cache has the engine.", default=False)
+    force_calibration: bool = knob("Calibrate even where a calibration cache exists.", applies=_NVIDIA, default=False)
+    cache_file: str | None = knob(
+        "INT8 calibration cache, in the scratch space or the model's folder.", applies=_NVIDIA, default=None
+    )
+    calib_batch_size: int | None = knob(
+        "Samples per execution while calibrating.", unit="samples", check=at_least(1), applies=_NVIDIA, default=None
+    )
+    calib_max_batches: int | None = knob(
+        "Batches to calibrate with.", unit="batches", check=at_least(1), applies=_NVIDIA, default=None
+    )
+    calib_data_dir: str | None = knob("Folder of the calibration set.", applies=_NVIDIA, default=None)
+    calib_data_map: str | None = knob("List of the samples of the calibration set.", applies=_NVIDIA, default=None)
 
     def samples_at_once(self, component: str) -> int:
         """The batch size of one of the benchmark's engines.

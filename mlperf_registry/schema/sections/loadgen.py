@@ -9,8 +9,9 @@ from typing import Literal
 
 import attrs
 
-from mlperf_registry.schema.applicability import MULTISTREAM, OFFLINE, SERVER, SINGLESTREAM, TOKENS
-from mlperf_registry.schema.knob import Applies, above, at_least, between, knob
+from mlperf_registry.schema import bounds
+from mlperf_registry.schema.applicability import MULTISTREAM, OFFLINE, SERVER, SINGLESTREAM, TENSORRT, TOKENS
+from mlperf_registry.schema.knob import Applies, above, between, knob
 from mlperf_registry.schema.sections.builder import DLA
 
 TestMode = Literal["SubmissionRun", "PerformanceOnly", "AccuracyOnly"]
@@ -20,8 +21,8 @@ _SERVER = Applies(scenarios=SERVER)
 _SINGLESTREAM = Applies(scenarios=SINGLESTREAM)
 _MULTISTREAM = Applies(scenarios=MULTISTREAM)
 _TOKENS_SERVED = Applies(benchmarks=TOKENS, scenarios=SERVER)
-_SOC_OFFLINE = Applies(benchmarks=DLA.benchmarks, scenarios=OFFLINE)
-_SOC_MULTISTREAM = Applies(benchmarks=DLA.benchmarks, scenarios=MULTISTREAM)
+_SOC_OFFLINE = Applies(benchmarks=DLA.benchmarks, scenarios=OFFLINE, backends=TENSORRT)
+_SOC_MULTISTREAM = Applies(benchmarks=DLA.benchmarks, scenarios=MULTISTREAM, backends=TENSORRT)
 
 
 @attrs.frozen(kw_only=True)
@@ -35,28 +36,28 @@ class LoadGen:
     offline_expected_qps: float | None = knob(
         "Rate of the whole system that sizes the Offline query.",
         unit="samples/s",
-        check=above(0),
+        check=above(0, bounds.RATE),
         applies=_OFFLINE,
         default=None,
     )
     dla_offline_expected_qps: float | None = knob(
         "Expected Offline rate of one DLA, in rounds v0.7 and v1.0.",
         unit="samples/s",
-        check=above(0),
+        check=above(0, bounds.RATE),
         applies=_SOC_OFFLINE,
         default=None,
     )
     concurrent_offline_expected_qps: float | None = knob(
         "Expected Offline rate of GPU and DLAs together, in rounds v0.7 and v1.0.",
         unit="samples/s",
-        check=above(0),
+        check=above(0, bounds.RATE),
         applies=_SOC_OFFLINE,
         default=None,
     )
     server_target_qps: float | None = knob(
         "Mean arrival rate in Server and Interactive, for the whole system.",
         unit="queries/s",
-        check=above(0),
+        check=above(0, bounds.RATE),
         applies=_SERVER,
         default=None,
     )
@@ -69,7 +70,7 @@ class LoadGen:
     accuracy_server_target_qps: float | None = knob(
         "Arrival rate of Server accuracy runs, which LoadGen paces too; absent: the target rate.",
         unit="queries/s",
-        check=above(0),
+        check=above(0, bounds.RATE),
         applies=_SERVER,
         default=None,
     )
@@ -77,7 +78,7 @@ class LoadGen:
         "Latency bound in Server; absent: the round's.",
         unit="ns",
         unit_in_name=True,
-        check=above(0),
+        check=between(1, bounds.NANOSECONDS),
         applies=_SERVER,
         default=None,
     )
@@ -94,7 +95,7 @@ class LoadGen:
     server_num_issue_query_threads: int | None = knob(
         "Threads of LoadGen that issue queries; 0: its own thread alone.",
         unit="threads",
-        check=at_least(0),
+        check=between(0, bounds.THREADS),
         applies=_SERVER,
         default=None,
     )
@@ -102,7 +103,7 @@ class LoadGen:
         "Expected latency of a query; LoadGen sizes its list of queries by it.",
         unit="ns",
         unit_in_name=True,
-        check=above(0),
+        check=between(1, bounds.NANOSECONDS),
         applies=_SINGLESTREAM,
         default=None,
     )
@@ -117,7 +118,7 @@ class LoadGen:
         "Expected latency of a query of several samples.",
         unit="ns",
         unit_in_name=True,
-        check=above(0),
+        check=between(1, bounds.NANOSECONDS),
         applies=_MULTISTREAM,
         default=None,
     )
@@ -131,21 +132,21 @@ class LoadGen:
     multi_stream_samples_per_query: int | None = knob(
         "Samples in a MultiStream query; absent: the round's.",
         unit="samples",
-        check=at_least(1),
+        check=between(1, bounds.BATCH),
         applies=_MULTISTREAM,
         default=None,
     )
     dla_multi_stream_samples_per_query: int | None = knob(
         "Samples in a MultiStream query of a DLA alone, in rounds v0.7 and v1.0.",
         unit="samples",
-        check=at_least(1),
+        check=between(1, bounds.BATCH),
         applies=_SOC_MULTISTREAM,
         default=None,
     )
     concurrent_multi_stream_samples_per_query: int | None = knob(
         "Samples in a MultiStream query of GPU and DLAs together, in rounds v0.7 and v1.0.",
         unit="samples",
-        check=at_least(1),
+        check=between(1, bounds.BATCH),
         applies=_SOC_MULTISTREAM,
         default=None,
     )
@@ -158,7 +159,7 @@ class LoadGen:
         "Bound on time to first token; absent: the round's.",
         unit="ns",
         unit_in_name=True,
-        check=above(0),
+        check=between(1, bounds.NANOSECONDS),
         applies=_TOKENS_SERVED,
         default=None,
     )
@@ -166,34 +167,38 @@ class LoadGen:
         "Bound on time per output token; absent: the round's.",
         unit="ns",
         unit_in_name=True,
-        check=above(0),
+        check=between(1, bounds.NANOSECONDS),
         applies=_TOKENS_SERVED,
         default=None,
     )
     min_duration: int | None = knob(
-        "Shortest run that counts; absent: the round's.", unit="ms", check=above(0), default=None
+        "Shortest run that counts; absent: the round's.", unit="ms", check=between(1, bounds.MILLISECONDS), default=None
     )
-    max_duration: int | None = knob("LoadGen stops issuing after this time.", unit="ms", check=above(0), default=None)
+    max_duration: int | None = knob(
+        "LoadGen stops issuing after this time.", unit="ms", check=between(1, bounds.MILLISECONDS), default=None
+    )
     min_query_count: int | None = knob(
-        "Fewest queries; absent: the round's.", unit="queries", check=at_least(1), default=None
+        "Fewest queries; absent: the round's.", unit="queries", check=between(1, bounds.COUNT), default=None
     )
-    max_query_count: int | None = knob("Most queries.", unit="queries", check=at_least(1), default=None)
+    max_query_count: int | None = knob("Most queries.", unit="queries", check=between(1, bounds.COUNT), default=None)
     performance_sample_count_override: int | None = knob(
         "Samples held in memory for performance runs; absent: the round's, or the whole set if smaller.",
         unit="samples",
-        check=at_least(1),
+        check=between(1, bounds.SAMPLES_HELD),
         default=None,
     )
-    qsl_rng_seed: int | None = knob("Seed of the samples held; absent: the round's.", check=at_least(0), default=None)
+    qsl_rng_seed: int | None = knob(
+        "Seed of the samples held; absent: the round's.", check=between(0, bounds.SEED), default=None
+    )
     sample_index_rng_seed: int | None = knob(
-        "Seed of the order of samples; absent: the round's.", check=at_least(0), default=None
+        "Seed of the order of samples; absent: the round's.", check=between(0, bounds.SEED), default=None
     )
     schedule_rng_seed: int | None = knob(
-        "Seed of the arrival times; absent: the round's.", check=at_least(0), applies=_SERVER, default=None
+        "Seed of the arrival times; absent: the round's.", check=between(0, bounds.SEED), applies=_SERVER, default=None
     )
     accuracy_log_rng_seed: int | None = knob(
         "Seed that picks the responses of a performance run to log; absent: the round's.",
-        check=at_least(0),
+        check=between(0, bounds.SEED),
         default=None,
     )
     log_enable_trace: bool = knob("Write LoadGen's trace; costs a factor of four at high rates.", default=False)

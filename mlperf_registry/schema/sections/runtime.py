@@ -9,30 +9,46 @@ from typing import Literal
 
 import attrs
 
-from mlperf_registry.schema.applicability import HARNESS_BATCHED, MULTISTREAM, OFFLINE, SERVER
-from mlperf_registry.schema.knob import Applies, above, at_least, knob, matches
+from mlperf_registry.schema import bounds
+from mlperf_registry.schema.applicability import (
+    GPU,
+    HARNESS_BATCHED,
+    MULTISTREAM,
+    NVIDIA,
+    OFFLINE,
+    SERVER,
+    TENSORRT,
+)
+from mlperf_registry.schema.knob import Applies, at_least, between, knob, matches
 from mlperf_registry.schema.sections.builder import DLA
 
 _BATCHED = Applies(benchmarks=HARNESS_BATCHED, scenarios=(*OFFLINE, *MULTISTREAM, *SERVER))
-_LWIS = Applies(benchmarks=("resnet50", "ssd", "retinanet", "unet3d", "dlrm"))
+_BATCHED_ON_GPU = attrs.evolve(_BATCHED, backends=TENSORRT)
+_LWIS = Applies(benchmarks=("resnet50", "ssd", "retinanet", "unet3d", "dlrm"), backends=TENSORRT)
+_STREAMS = Applies(backends=NVIDIA)
+_GPU = Applies(backends=GPU)
 
 
 @attrs.frozen(kw_only=True)
 class Runtime:
     """What feeds the engine while LoadGen runs."""
 
-    gpu_copy_streams: int | None = knob("Streams that copy input and output.", check=at_least(1), default=None)
-    gpu_inference_streams: int | None = knob(
-        "Streams that execute the engine; on a CPU backend, engine instances.", check=at_least(1), default=None
+    gpu_copy_streams: int | None = knob(
+        "Streams that copy input and output.", check=between(1, bounds.THREADS), applies=_STREAMS, default=None
     )
-    run_infer_on_copy_streams: bool = knob("Execute on the stream that copied.", default=False)
-    use_graphs: bool = knob("Capture a CUDA graph per batch size.", default=False)
+    gpu_inference_streams: int | None = knob(
+        "Streams that execute the engine; on a CPU backend, engine instances.",
+        check=between(1, bounds.THREADS),
+        default=None,
+    )
+    run_infer_on_copy_streams: bool = knob("Execute on the stream that copied.", applies=_STREAMS, default=False)
+    use_graphs: bool = knob("Capture a CUDA graph per batch size.", applies=_STREAMS, default=False)
     use_same_context: bool = knob(
         "Share one execution context among copy streams; for static shapes and one inference stream.",
         applies=_LWIS,
         default=False,
     )
-    start_from_device: bool = knob("Keep samples in device memory before the query.", default=False)
+    start_from_device: bool = knob("Keep samples in device memory before the query.", applies=_STREAMS, default=False)
     assume_contiguous: bool = knob(
         "Take the samples of a query as neighbours in memory, without a look.", applies=_LWIS, default=False
     )
@@ -43,37 +59,44 @@ class Runtime:
         "How long the batcher holds back a batch that is not full, from its first sample; 0: not at all.",
         unit="us",
         unit_in_name=True,
-        check=at_least(0),
+        check=between(0, bounds.HELD_BACK_USEC),
         applies=_BATCHED,
         default=0,
     )
     use_deque_limit: bool = knob(
         "NVIDIA's cap on the samples that one acquire takes; no effect here, where none takes more than a batch.",
-        applies=_BATCHED,
+        applies=_BATCHED_ON_GPU,
         default=False,
     )
     use_batcher_thread_per_device: bool = knob(
-        "One batching thread per device, not one for all.", applies=_BATCHED, default=False
+        "One batching thread per device, not one for all.", applies=_BATCHED_ON_GPU, default=False
     )
-    use_cuda_thread_per_device: bool = knob("One submitting thread per device.", applies=_BATCHED, default=False)
+    use_cuda_thread_per_device: bool = knob("One submitting thread per device.", applies=_BATCHED_ON_GPU, default=False)
     complete_threads: int | None = knob(
         "Threads per device that hand responses to LoadGen.",
         unit="threads",
-        check=at_least(1),
-        applies=Applies(benchmarks=HARNESS_BATCHED),
+        check=between(1, bounds.THREADS),
+        applies=Applies(benchmarks=HARNESS_BATCHED, backends=TENSORRT),
         default=None,
     )
-    use_spin_wait: bool = knob("Wait for the device by spinning, which wakes sooner and costs a core.", default=False)
-    use_jemalloc: bool = knob("Allocate host memory with jemalloc.", default=False)
-    gpu_indices: tuple[int, ...] = knob("Indices of the GPUs to use; empty: all of the system.", default=())
+    use_spin_wait: bool = knob(
+        "Wait for the device by spinning, which wakes sooner and costs a core.", applies=_GPU, default=False
+    )
+    use_jemalloc: bool = knob("Allocate host memory with jemalloc.", applies=_GPU, default=False)
+    gpu_indices: tuple[int, ...] = knob(
+        "Indices of the GPUs to use; empty: all of the system.", applies=_GPU, default=()
+    )
     numa_config: str | None = knob(
         "Accelerators and CPU cores of each NUMA node, as GPUs:cores&GPUs:cores; empty: no binding.",
         check=matches(r"|([\d,-]+:)?[\d,-]+(&([\d,-]+:)?[\d,-]+)*", "0-3:0-27&4-7:28-55"),
+        applies=_GPU,
         default=None,
     )
-    dla_copy_streams: int | None = knob("Copy streams of each DLA.", check=at_least(1), applies=DLA, default=None)
+    dla_copy_streams: int | None = knob(
+        "Copy streams of each DLA.", check=between(1, bounds.THREADS), applies=DLA, default=None
+    )
     dla_inference_streams: int | None = knob(
-        "Inference streams of each DLA.", check=at_least(1), applies=DLA, default=None
+        "Inference streams of each DLA.", check=between(1, bounds.THREADS), applies=DLA, default=None
     )
     max_dlas: int | None = knob(
         "Most DLAs to use; 0 leaves them idle.", unit="DLAs", check=at_least(0), applies=DLA, default=None
@@ -82,14 +105,20 @@ class Runtime:
         "Kinds of accelerator of an SoC to use; absent: those that engines are built for.", applies=DLA, default=None
     )
     warmup_duration: int = knob(
-        "Time for warm-up executions before LoadGen starts.", unit="ms", check=at_least(0), default=1000
+        "Time for warm-up executions before LoadGen starts.",
+        unit="ms",
+        check=between(0, bounds.MILLISECONDS),
+        default=1000,
     )
     load_timeout: int = knob(
         "A child that takes longer to open its engine, or to load samples, counts as hung.",
         unit="ms",
-        check=above(0),
+        check=between(1, bounds.MILLISECONDS),
         default=1_800_000,
     )
     stall_timeout: int = knob(
-        "A child that reports no progress for so long counts as hung.", unit="ms", check=above(0), default=120_000
+        "A child that reports no progress for so long counts as hung.",
+        unit="ms",
+        check=between(1, bounds.MILLISECONDS),
+        default=120_000,
     )

@@ -10,13 +10,14 @@ from typing import Literal
 
 import attrs
 
-from mlperf_registry.schema.applicability import SERVER, TOKENS, TRITON
-from mlperf_registry.schema.knob import Applies, above, at_least, knob, matches
+from mlperf_registry.schema import bounds
+from mlperf_registry.schema.applicability import NVIDIA, SERVER, TOKENS, TRITON
+from mlperf_registry.schema.knob import Applies, at_least, between, knob, matches
 
-_TRITON = Applies(harnesses=TRITON)
-_LLM = Applies(benchmarks=TOKENS, harnesses=TRITON)
-_CPU = Applies(benchmarks=("unet3d", "bert", "dlrm", "resnet50", "ssd"), harnesses=TRITON)
-_INFERENTIA = Applies(benchmarks=("bert", "resnet50"), harnesses=("triton",))
+_TRITON = Applies(harnesses=TRITON, backends=NVIDIA)
+_LLM = Applies(benchmarks=TOKENS, harnesses=TRITON, backends=NVIDIA)
+_CPU = Applies(benchmarks=("unet3d", "bert", "dlrm", "resnet50", "ssd"), harnesses=TRITON, backends=NVIDIA)
+_INFERENTIA = Applies(benchmarks=("bert", "resnet50"), harnesses=("triton",), backends=NVIDIA)
 
 _DIGITS = matches(r"\d+", "16")
 
@@ -38,14 +39,18 @@ class OpenVinoParameters:
 class Triton:
     """How a Triton server is set up and fed."""
 
-    use_triton: bool = knob("Go through Triton; the harness says so.", applies=_TRITON, default=False)
+    use_triton: bool = knob("Go through Triton; the harness says so.", applies=Applies(harnesses=TRITON), default=False)
     instance_group_count: int | None = knob(
-        "Instances of the model per GPU.", unit="instances", check=at_least(1), applies=_TRITON, default=None
+        "Instances of the model per GPU.",
+        unit="instances",
+        check=between(1, bounds.THREADS),
+        applies=_TRITON,
+        default=None,
     )
     preferred_batch_size: int | None = knob(
         "Batch size that the dynamic batcher aims at.",
         unit="samples",
-        check=at_least(1),
+        check=between(1, bounds.BATCH),
         applies=_TRITON,
         default=None,
     )
@@ -53,7 +58,7 @@ class Triton:
         "How long the dynamic batcher holds a request back.",
         unit="us",
         unit_in_name=True,
-        check=at_least(0),
+        check=between(0, bounds.HELD_BACK_USEC),
         applies=_TRITON,
         default=None,
     )
@@ -61,8 +66,8 @@ class Triton:
         "Time after which a request is given up.",
         unit="us",
         unit_in_name=True,
-        check=above(0),
-        applies=Applies(scenarios=SERVER, harnesses=TRITON),
+        check=between(1, bounds.HELD_BACK_USEC),
+        applies=Applies(scenarios=SERVER, harnesses=TRITON, backends=NVIDIA),
         default=None,
     )
     batch_triton_requests: bool = knob("Send a batch of samples as one request.", applies=_TRITON, default=False)
@@ -74,27 +79,39 @@ class Triton:
         default=0,
     )
     buffer_manager_thread_count: int = knob(
-        "Threads that copy inputs and outputs.", unit="threads", check=at_least(0), applies=_TRITON, default=0
+        "Threads that copy inputs and outputs.",
+        unit="threads",
+        check=between(0, bounds.THREADS),
+        applies=_TRITON,
+        default=0,
     )
     output_pinned_memory: bool | None = knob(
         "Put outputs into pinned host memory; absent: Triton's choice.", applies=_TRITON, default=None
     )
     use_concurrent_harness: bool = knob("Batch and issue on several threads.", applies=_TRITON, default=False)
     num_concurrent_batchers: int = knob(
-        "Batching threads.", unit="threads", check=at_least(1), applies=_TRITON, default=1
+        "Batching threads.", unit="threads", check=between(1, bounds.THREADS), applies=_TRITON, default=1
     )
     num_concurrent_issuers: int = knob(
-        "Issuing threads.", unit="threads", check=at_least(1), applies=_TRITON, default=1
+        "Issuing threads.", unit="threads", check=between(1, bounds.THREADS), applies=_TRITON, default=1
     )
     dla_num_batchers: int | None = knob(
-        "Batching threads for the DLAs.", unit="threads", check=at_least(1), applies=_TRITON, default=None
+        "Batching threads for the DLAs.",
+        unit="threads",
+        check=between(1, bounds.THREADS),
+        applies=_TRITON,
+        default=None,
     )
     dla_num_issuers: int | None = knob(
-        "Issuing threads for the DLAs.", unit="threads", check=at_least(1), applies=_TRITON, default=None
+        "Issuing threads for the DLAs.", unit="threads", check=between(1, bounds.THREADS), applies=_TRITON, default=None
     )
     model_name: str | None = knob("Name of the model in the model repository.", applies=_CPU, default=None)
     num_instances: int | None = knob(
-        "Instances of the model on a CPU.", unit="instances", check=at_least(1), applies=_CPU, default=None
+        "Instances of the model on a CPU.",
+        unit="instances",
+        check=between(1, bounds.THREADS),
+        applies=_CPU,
+        default=None,
     )
     ov_parameters: OpenVinoParameters = knob("Parameters of the OpenVINO back end.", default=OpenVinoParameters())
     inferentia_neuron_core_count: int | None = knob(
@@ -103,7 +120,7 @@ class Triton:
     inferentia_threads_per_core: int | None = knob(
         "Host threads for each of these cores.",
         unit="threads",
-        check=at_least(1),
+        check=between(1, bounds.THREADS),
         applies=_INFERENTIA,
         default=None,
     )
@@ -113,12 +130,12 @@ class Triton:
     inferentia_compiled_model_batch_size: int | None = knob(
         "Batch size that the model was compiled for.",
         unit="samples",
-        check=at_least(1),
+        check=between(1, bounds.BATCH),
         applies=_INFERENTIA,
         default=None,
     )
     inferentia_request_batch_size: int | None = knob(
-        "Samples in one request.", unit="samples", check=at_least(1), applies=_INFERENTIA, default=None
+        "Samples in one request.", unit="samples", check=between(1, bounds.BATCH), applies=_INFERENTIA, default=None
     )
     triton_num_servers: int | None = knob(
         "Server processes.", unit="servers", check=at_least(1), applies=_LLM, default=None
