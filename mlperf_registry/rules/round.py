@@ -5,10 +5,9 @@ The numbers are data, so that a new round is a new file and an old one never mov
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +15,7 @@ import attrs
 import yaml
 
 from mlperf_registry.schema.knob import above, at_least, between, knob
+from mlperf_registry.schema.nearest import nearest
 from mlperf_registry.schema.plan import AccuracyBound
 from mlperf_registry.schema.problem import ConfigError, Problem
 from mlperf_registry.structure import structure
@@ -154,9 +154,9 @@ class GenerationRules:
     )
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False)
 class BenchmarkRules:
-    """One benchmark in one round."""
+    """One benchmark in one round; equal only to itself, so that what follows from it can be remembered."""
 
     loadgen_key: str | None = knob("Model name in mlperf.conf; absent where LoadGen does not run it.", default=None)
     categories: dict[str, CategoryRules] = knob("Submission category to scenarios.")
@@ -195,9 +195,9 @@ class BenchmarkRules:
         return self.equal_issue and (not self.equal_issue_scenarios or scenario in self.equal_issue_scenarios)
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False)
 class Round:
-    """One MLPerf Inference round."""
+    """One MLPerf Inference round; equal only to itself, like its benchmarks."""
 
     round: str = knob("Name, such as v6.1.")
     sources: dict[str, str] = knob("Where it is written: name to repository@commit and path.")
@@ -210,14 +210,7 @@ class Round:
 
     def scenario(self, benchmark: BenchmarkRules | None, scenario: str) -> ScenarioRules:
         """The complete rules of a scenario; the round's own for a benchmark that it does not have."""
-        general = self.scenarios.of("server" if scenario == "interactive" else scenario)
-        assert general is not None, f"{self.round} has no rules for {scenario}"
-        if benchmark is None:
-            return general
-        if scenario == "offline" and benchmark.offline_min_samples is not None:
-            least = benchmark.offline_min_samples
-            general = attrs.evolve(general, min_query_count=least, fewest_queries=least)
-        return general.with_changes(benchmark.scenarios.of(scenario))
+        return _scenario(self, benchmark, scenario)
 
     def compliance(self, benchmark: BenchmarkRules, scenario: str) -> tuple[str, ...]:
         """The compliance tests that a closed submission of ``benchmark`` needs in a scenario option."""
@@ -227,6 +220,18 @@ class Round:
     def cite(self, citation: str) -> str:
         """A rule's citation with this round's commit: ``"{rules}, Scenarios"``."""
         return citation.format(**self.sources)
+
+
+@lru_cache(maxsize=4096)
+def _scenario(round_: Round, benchmark: BenchmarkRules | None, scenario: str) -> ScenarioRules:
+    general = round_.scenarios.of("server" if scenario == "interactive" else scenario)
+    assert general is not None, f"{round_.round} has no rules for {scenario}"
+    if benchmark is None:
+        return general
+    if scenario == "offline" and benchmark.offline_min_samples is not None:
+        least = benchmark.offline_min_samples
+        general = attrs.evolve(general, min_query_count=least, fewest_queries=least)
+    return general.with_changes(benchmark.scenarios.of(scenario))
 
 
 @cache
@@ -243,10 +248,7 @@ def load_round(name: str) -> Round:
         ConfigError: with the known names, when there is no such round.
     """
     if name not in round_names():
-        near = difflib.get_close_matches(name, round_names(), n=1, cutoff=0.7)
-        known = f"known: {', '.join(round_names())}"
-        hint = f"did you mean {near[0]!r}? {known}" if near else known
-        raise ConfigError([Problem("round", f"no round is called {name!r}", hint=hint)])
+        raise ConfigError([Problem("round", f"no round is called {name!r}", hint=nearest(name, round_names()))])
     return structure(Round, read_yaml(round_text(name)))
 
 

@@ -6,11 +6,13 @@ A rule never raises and never looks at the mode: whether a breach warns or ends 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Literal
 
 import attrs
 
 from mlperf_registry.rules.round import BenchmarkRules, CategoryRules, Round, ScenarioRules
+from mlperf_registry.rules.settings import performance_settings
 from mlperf_registry.schema.plan import Breach, LoadGenSettings
 from mlperf_registry.schema.workload import Workload
 
@@ -18,36 +20,41 @@ Division = Literal["closed", "open"]
 BOTH_DIVISIONS: tuple[Division, ...] = ("closed", "open")
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)
 class Case:
-    """A workload beside the round that judges it."""
+    """A workload beside the round that judges it; what follows from both is made once, when a rule asks."""
 
     workload: Workload
     round: Round
-    settings: LoadGenSettings
-    """The performance run's, complete."""
+    other_settings: LoadGenSettings | None = None
+    """Settings to judge instead of those that the workload has under the round."""
 
-    @property
+    @cached_property
+    def settings(self) -> LoadGenSettings:
+        """The performance run's, complete."""
+        return self.other_settings or performance_settings(self.workload, self.round)
+
+    @cached_property
     def scenario(self) -> str:
         """The scenario's option."""
         return self.workload.cell.scenario
 
-    @property
+    @cached_property
     def target(self) -> str:
         """The accuracy target's option."""
         return self.workload.cell.accuracy_target
 
-    @property
+    @cached_property
     def benchmark(self) -> BenchmarkRules | None:
         """The round's rules for the benchmark, a mini's parent included; None where the round does not have it."""
         return self.round.benchmarks.get(self.workload.benchmark.rules_as)
 
-    @property
+    @cached_property
     def categories(self) -> dict[str, CategoryRules]:
         """The categories in which the round has the benchmark at the target; empty where it does not have it."""
         return {} if self.benchmark is None else self.benchmark.categories_at(self.target)
 
-    @property
+    @cached_property
     def bounds(self) -> ScenarioRules:
         """The round's rules for the scenario."""
         return self.round.scenario(self.benchmark, self.scenario)

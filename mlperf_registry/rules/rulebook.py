@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
-from mlperf_registry.rules.rule import Case, Check, Division, Rule
+from mlperf_registry.rules.rule import Case, Division, Rule
+from mlperf_registry.rules.settings import set_size
 from mlperf_registry.schema.plan import Breach
 
 _CLOSED: tuple[Division, ...] = ("closed",)
@@ -20,8 +21,6 @@ _COUNTS = "{rules}, Scenarios, and {mlperf_conf}"
 _BENCHMARKS = "{rules}, Benchmarks, and {checker}, MODEL_CONFIG"
 _RUN_TO_RUN = "A run that is shorter or smaller varies too much from one time to the next to be compared."
 _CONFIDENCE = "With fewer queries, the percentile of latency is not known at a confidence of 99 %."
-_TAIL = "Results are compared at one point of the latency distribution."
-_LATENCY = "A rate counts only under the latency that the benchmark's users are promised."
 
 
 def breaches(case: Case, *, judges: Literal["cell", "values"] | None = None) -> tuple[Breach, ...]:
@@ -128,6 +127,13 @@ def _performance_sample_count(case: Case) -> str | None:
     return None if value >= least else f"must be {least} or more, is {value}"
 
 
+def _samples_exist(case: Case) -> str | None:
+    most, asked = set_size(case.workload, case.benchmark), case.workload.loadgen.performance_sample_count_override
+    if most is None or asked is None or asked <= most:
+        return None
+    return f"must be {most} or less, is {asked}: the set has no more, and a run holds those"
+
+
 def _seed(name: Literal["qsl", "sample_index", "schedule"]) -> Rule:
     def check(case: Case) -> str | None:
         announced: int = getattr(case.round.seeds, name)
@@ -144,20 +150,40 @@ def _seed(name: Literal["qsl", "sample_index", "schedule"]) -> Rule:
     )
 
 
-def _latency(bound: Callable[[Case], int | None], setting: str) -> Check:
+def _latency(id_: str, bound: Callable[[Case], int | None], setting: str) -> Rule:
     def check(case: Case) -> str | None:
         most, value = bound(case), getattr(case.settings, setting)
         return None if most is None or value <= most else f"must be {most / 1e6:g} ms or less, is {value / 1e6:g} ms"
 
-    return check
+    return Rule(
+        id=id_,
+        path=f"loadgen.{setting}",
+        judges="values",
+        divisions=_CLOSED,
+        scenarios=_SERVER,
+        check=check,
+        reason="A rate counts only under the latency that the benchmark's users are promised.",
+        citation="{rules}, Benchmarks, and {mlperf_conf}",
+    )
 
 
-def _percentile(setting: str) -> Check:
+def _percentile(id_: str, scenarios: tuple[str, ...]) -> Rule:
+    setting = f"{id_.removesuffix('-percentile').replace('-', '_')}_target_latency_percentile"
+
     def check(case: Case) -> str | None:
         least, value = case.bounds.percentile or 0, getattr(case.settings, setting)
         return None if value >= least / 100 else f"must be {least:g} % or more, is {value * 100:g} %"
 
-    return check
+    return Rule(
+        id=id_,
+        path=f"loadgen.{setting}",
+        judges="values",
+        divisions=_CLOSED,
+        scenarios=scenarios,
+        check=check,
+        reason="Results are compared at one point of the latency distribution.",
+        citation=_SCENARIOS,
+    )
 
 
 def _query_latency(case: Case) -> int | None:
@@ -195,6 +221,12 @@ def _power_limit(case: Case) -> str | None:
     if limit is None or case.workload.power_setting.name == "MaxQ":
         return None
     return f"is {limit:g} W, though MaxP runs at full power: unset it, or choose power_setting=maxq"
+
+
+def _maxq_needs_power(case: Case) -> str | None:
+    if case.workload.power_setting.name != "MaxQ":
+        return None
+    return "is MaxQ, and this version measures no power: explore with it, or choose power_setting=maxp to submit"
 
 
 RULES: tuple[Rule, ...] = (
@@ -310,39 +342,20 @@ RULES: tuple[Rule, ...] = (
         reason="A library of few samples would be served from caches.",
         citation="{rules}, Benchmarks (QSL size), and {mlperf_conf}",
     ),
+    Rule(
+        id="performance-samples-exist",
+        path="loadgen.performance_sample_count_override",
+        judges="values",
+        check=_samples_exist,
+        reason="LoadGen draws from samples that are loaded; settings that say otherwise do not describe the run.",
+        citation="{rules}, Benchmarks (QSL size)",
+    ),
     _seed("qsl"),
     _seed("sample_index"),
     _seed("schedule"),
-    Rule(
-        id="server-latency",
-        path="loadgen.server_target_latency_ns",
-        judges="values",
-        divisions=_CLOSED,
-        scenarios=_SERVER,
-        check=_latency(_query_latency, "server_target_latency_ns"),
-        reason=_LATENCY,
-        citation="{rules}, Benchmarks, and {mlperf_conf}",
-    ),
-    Rule(
-        id="ttft-latency",
-        path="loadgen.ttft_latency_ns",
-        judges="values",
-        divisions=_CLOSED,
-        scenarios=_SERVER,
-        check=_latency(lambda case: case.bounds.ttft_latency, "ttft_latency_ns"),
-        reason=_LATENCY,
-        citation="{rules}, Benchmarks, and {mlperf_conf}",
-    ),
-    Rule(
-        id="tpot-latency",
-        path="loadgen.tpot_latency_ns",
-        judges="values",
-        divisions=_CLOSED,
-        scenarios=_SERVER,
-        check=_latency(lambda case: case.bounds.tpot_latency, "tpot_latency_ns"),
-        reason=_LATENCY,
-        citation="{rules}, Benchmarks, and {mlperf_conf}",
-    ),
+    _latency("server-latency", _query_latency, "server_target_latency_ns"),
+    _latency("ttft-latency", lambda case: case.bounds.ttft_latency, "ttft_latency_ns"),
+    _latency("tpot-latency", lambda case: case.bounds.tpot_latency, "tpot_latency_ns"),
     Rule(
         id="token-latencies",
         path="loadgen.use_token_latencies",
@@ -351,36 +364,9 @@ RULES: tuple[Rule, ...] = (
         reason="LoadGen must count what the round compares: tokens of a language model, samples of the others.",
         citation="{mlperf_conf}",
     ),
-    Rule(
-        id="server-percentile",
-        path="loadgen.server_target_latency_percentile",
-        judges="values",
-        divisions=_CLOSED,
-        scenarios=_SERVER,
-        check=_percentile("server_target_latency_percentile"),
-        reason=_TAIL,
-        citation=_SCENARIOS,
-    ),
-    Rule(
-        id="single-stream-percentile",
-        path="loadgen.single_stream_target_latency_percentile",
-        judges="values",
-        divisions=_CLOSED,
-        scenarios=("singlestream",),
-        check=_percentile("single_stream_target_latency_percentile"),
-        reason=_TAIL,
-        citation=_SCENARIOS,
-    ),
-    Rule(
-        id="multi-stream-percentile",
-        path="loadgen.multi_stream_target_latency_percentile",
-        judges="values",
-        divisions=_CLOSED,
-        scenarios=("multistream",),
-        check=_percentile("multi_stream_target_latency_percentile"),
-        reason=_TAIL,
-        citation=_SCENARIOS,
-    ),
+    _percentile("server-percentile", _SERVER),
+    _percentile("single-stream-percentile", ("singlestream",)),
+    _percentile("multi-stream-percentile", ("multistream",)),
     Rule(
         id="samples-per-query",
         path="loadgen.multi_stream_samples_per_query",
@@ -414,6 +400,14 @@ RULES: tuple[Rule, ...] = (
         check=_power_limit,
         reason="Power management settings belong to a power submission, which must document them.",
         citation="{power}, Power Management Settings",
+    ),
+    Rule(
+        id="maxq-needs-power",
+        path="power_setting",
+        judges="values",
+        check=_maxq_needs_power,
+        reason="A run at reduced power is submitted with its power, measured in the very run whose performance counts.",
+        citation="{power}, Power and Performance Reporting and Measurement",
     ),
 )
 """In the order in which they are reported: first the cell, then LoadGen's settings, then the model and the machine."""

@@ -1,4 +1,4 @@
-"""user.conf: the part of a plan's settings that MLCommons lets a submitter write, in LoadGen's own form.
+"""user.conf: a plan's settings that are not those of LoadGen's mlperf.conf, in LoadGen's own form.
 
 Our child sets every field directly and never reads the file; it lies beside a result because a submission must have it.
 """
@@ -7,8 +7,47 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import attrs
+
 from mlperf_registry.rules.round import load_round
-from mlperf_registry.schema.plan import LoadGenSettings, Plan
+from mlperf_registry.rules.settings import performance_settings
+from mlperf_registry.schema.plan import RATE_FIELD, LoadGenScenario, Plan
+from mlperf_registry.schema.sections import LoadGen
+
+_MS = 1e6
+_PERCENT = 0.01
+
+_RATE_KEY: dict[LoadGenScenario, tuple[str, float]] = {
+    "Offline": ("target_qps", 1),
+    "Server": ("target_qps", 1),
+    "SingleStream": ("target_latency", _MS),
+    "MultiStream": ("target_latency", _MS),
+}
+"""LoadGen's scenario to the key of its rate or expected latency, and to how much of ours one of its units is."""
+
+_ANY: dict[str, tuple[str, float]] = {
+    "min_duration_ms": ("min_duration", 1),
+    "max_duration_ms": ("max_duration", 1),
+    "min_query_count": ("min_query_count", 1),
+    "max_query_count": ("max_query_count", 1),
+    "use_token_latencies": ("use_token_latencies", 1),
+}
+_OF_SCENARIO: dict[LoadGenScenario, dict[str, tuple[str, float]]] = {
+    "Offline": {},
+    "Server": {
+        "server_target_latency_ns": ("target_latency", _MS),
+        "server_target_latency_percentile": ("target_latency_percentile", _PERCENT),
+        "server_coalesce_queries": ("coalesce_queries", 1),
+        "ttft_latency_ns": ("ttft_latency", _MS),
+        "tpot_latency_ns": ("tpot_latency", _MS),
+    },
+    "SingleStream": {"single_stream_target_latency_percentile": ("target_latency_percentile", _PERCENT)},
+    "MultiStream": {
+        "multi_stream_target_latency_percentile": ("target_latency_percentile", _PERCENT),
+        "multi_stream_samples_per_query": ("samples_per_query", 1),
+    },
+}
+"""Setting to key and scale, as above: all that a workload may set and LoadGen reads from the file, which is no seed."""
 
 
 def user_conf(plan: Plan) -> str:
@@ -19,41 +58,34 @@ def user_conf(plan: Plan) -> str:
     Raises:
         ConfigError: when there is no round of the plan's name.
     """
-    settings = plan.performance
-    lines = [f"*.{settings.scenario}.{key} = {value}" for key, value in _owned(settings)]
-    lines += [f"*.{scope}.{key} = {value}" for scope, key, value in _departures(plan)]
-    return "".join(f"{line}\n" for line in lines)
+    lines = (f"*.{scope}.{key} = {value}\n" for scope, key, value in (*_owned(plan), *_departures(plan)))
+    return "".join(lines)
 
 
-def _owned(settings: LoadGenSettings) -> Iterator[tuple[str, str]]:
-    values = {
-        "Offline": ("target_qps", settings.offline_expected_qps, 1),
-        "Server": ("target_qps", settings.server_target_qps, 1),
-        "SingleStream": ("target_latency", settings.single_stream_expected_latency_ns, 1e6),
-        "MultiStream": ("target_latency", settings.multi_stream_expected_latency_ns, 1e6),
-    }
-    key, value, scale = values[settings.scenario]
+def _owned(plan: Plan) -> Iterator[tuple[str, str, str]]:
+    scenario = plan.performance.scenario
+    key, scale = _RATE_KEY[scenario]
+    value = getattr(plan.performance, RATE_FIELD[scenario])
     if value is not None:
-        yield key, _decimal(value / scale)
+        yield scenario, key, _decimal(value, scale)
 
 
-def _departures(plan: Plan) -> Iterator[tuple[str, str, int]]:
+def _departures(plan: Plan) -> Iterator[tuple[str, str, str]]:
     settings, workload = plan.performance, plan.workload
     round_ = load_round(workload.round)
+    unasked = performance_settings(attrs.evolve(workload, loadgen=LoadGen()), round_)
+    for setting, (key, scale) in {**_ANY, **_OF_SCENARIO[settings.scenario]}.items():
+        value = getattr(settings, setting)
+        if value != getattr(unasked, setting):
+            yield settings.scenario, key, _decimal(value, scale)
     benchmark = round_.benchmarks.get(workload.benchmark.rules_as)
-    rules = round_.scenario(benchmark, workload.cell.scenario)
-    if settings.min_duration_ms != rules.min_duration:
-        yield settings.scenario, "min_duration", settings.min_duration_ms
-    if settings.max_duration_ms:
-        yield settings.scenario, "max_duration", settings.max_duration_ms
-    if settings.min_query_count != rules.min_query_count:
-        yield settings.scenario, "min_query_count", settings.min_query_count
-    if settings.max_query_count:
-        yield settings.scenario, "max_query_count", settings.max_query_count
-    if benchmark is None or settings.performance_sample_count_override != benchmark.performance_sample_count:
-        yield "*", "performance_sample_count_override", settings.performance_sample_count_override
+    held = settings.performance_sample_count_override
+    if benchmark is None or held != benchmark.performance_sample_count:
+        yield "*", "performance_sample_count_override", str(held)
 
 
-def _decimal(value: float) -> str:
-    # LoadGen reads no exponents.
-    return f"{value:.9f}".rstrip("0").rstrip(".")
+def _decimal(value: float, scale: float) -> str:
+    if isinstance(value, int) and scale == 1:
+        return str(int(value))  # of a switch, too
+    # LoadGen reads no exponents, and only the whole milliseconds of a bound; the file has what our child really sets.
+    return f"{value / scale:.9f}".rstrip("0").rstrip(".")

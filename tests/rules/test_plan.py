@@ -63,9 +63,11 @@ def test_a_mini_holds_what_it_has_and_keeps_its_parents_counts(make_workload: Ma
     assert (bound.metric, bound.min) == ("acc", 91.0 * 0.99)
 
 
-def test_a_run_holds_no_more_samples_than_there_are(make_workload: MakeWorkload) -> None:
+def test_a_run_holds_no_more_samples_than_there_are_and_says_so(make_workload: MakeWorkload) -> None:
     plan = make_plan(make_workload(performance_sample_count_override=60_000))
     assert plan.performance.performance_sample_count_override == 50_000
+    (breach,) = plan.breaches
+    assert breach.message.startswith("must be 50000 or less, is 60000")
 
 
 def test_samples_that_nobody_counted_are_the_rounds(make_workload: MakeWorkload) -> None:
@@ -181,6 +183,17 @@ def test_user_conf_holds_what_a_submitter_owns(make_workload: MakeWorkload) -> N
     assert user_conf(make_plan(make_workload(scenario="server"))) == ""
 
 
+def test_user_conf_holds_every_other_setting_that_loadgen_reads(make_workload: MakeWorkload) -> None:
+    server = make_workload(scenario="server", server_coalesce_queries=True, server_target_latency_ns=14_500_000)
+    assert user_conf(make_plan(server)) == "*.Server.target_latency = 14.5\n*.Server.coalesce_queries = 1\n"
+    tokens = make_workload(**LLM, scenario="server", ttft_latency_ns=1_500_000_000, tpot_latency_ns=99_000_000)
+    assert user_conf(make_plan(tokens)) == "*.Server.ttft_latency = 1500\n*.Server.tpot_latency = 99\n"
+    multi = make_workload(scenario="multistream", multi_stream_samples_per_query=4)
+    assert user_conf(make_plan(multi)) == "*.MultiStream.samples_per_query = 4\n"
+    seeds = make_workload(qsl_rng_seed=1, sample_index_rng_seed=2, schedule_rng_seed=3)
+    assert user_conf(make_plan(seeds)) == ""
+
+
 _READ_BY_LOADGEN = """
 import json, sys
 import mlperf_loadgen
@@ -192,10 +205,27 @@ print(json.dumps({name: getattr(settings, name) for name in names}))
 """
 
 
-@pytest.mark.parametrize("benchmark", ["resnet50", "3d-unet", "llama3.1-8b-edge"])
+_DEPARTURES: dict[str, dict[str, Any]] = {
+    "offline": {"min_query_count": 30_000, "max_query_count": 2**40},
+    "server": {
+        "server_target_latency_ns": 14_000_000,
+        "server_target_latency_percentile": 97.3,
+        "server_coalesce_queries": True,
+        "use_token_latencies": True,
+        "ttft_latency_ns": 1_234_000_000,
+        "tpot_latency_ns": 77_000_000,
+    },
+    "singlestream": {"single_stream_target_latency_percentile": 55.5, "max_duration": 900_000},
+    "multistream": {"multi_stream_target_latency_percentile": 98.5, "multi_stream_samples_per_query": 5},
+}
+"""What a workload may ask for besides a rate; of bounds on latency, LoadGen reads the whole milliseconds."""
+
+
+@pytest.mark.parametrize("departing", [False, True])
+@pytest.mark.parametrize("benchmark", ["resnet50", "3d-unet", "llama3.1-8b-edge", "llama2-70b"])
 @pytest.mark.parametrize("scenario", ["offline", "server", "singlestream", "multistream"])
 def test_a_plan_is_what_loadgen_reads_from_mlperf_conf_and_user_conf(
-    make_workload: MakeWorkload, tmp_path: Path, benchmark: str, scenario: str
+    make_workload: MakeWorkload, tmp_path: Path, benchmark: str, scenario: str, departing: bool
 ) -> None:
     pytest.importorskip("mlperf_loadgen")
     rates = {
@@ -205,7 +235,8 @@ def test_a_plan_is_what_loadgen_reads_from_mlperf_conf_and_user_conf(
         "multi_stream_expected_latency_ns": 20_000_000,
     }
     key = load_round("v6.1").benchmarks[benchmark].loadgen_key
-    plan = make_plan(make_workload(benchmark, scenario, min_duration=10_000, **rates))
+    asked = _DEPARTURES[scenario] if departing else {}
+    plan = make_plan(make_workload(benchmark, scenario, min_duration=10_000, **rates, **asked))
     conf = tmp_path / "user.conf"
     conf.write_text(user_conf(plan))
     command = [sys.executable, "-c", _READ_BY_LOADGEN, str(key), SCENARIO_NAMES[scenario], str(conf)]

@@ -270,7 +270,7 @@ def test_an_unknown_round_names_the_known_ones() -> None:
         load_round("v6.2")
     (problem,) = caught.value.problems
     assert problem.path == "round"
-    assert problem.hint == f"did you mean 'v6.1'? known: {', '.join(ROUNDS)}"
+    assert problem.hint == "did you mean v6.1 or v6.0?"
 
 
 @pytest.mark.skipif(not hasattr(yaml, "CSafeLoader"), reason="PyYAML was built without libyaml")

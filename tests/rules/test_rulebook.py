@@ -49,6 +49,10 @@ CASES: dict[str, tuple[Values, Values]] = {
         {"performance_sample_count_override": 1024},
         {"performance_sample_count_override": 1023},
     ),
+    "performance-samples-exist": (
+        {"performance_sample_count_override": 50_000},
+        {"performance_sample_count_override": 50_001},
+    ),
     "seed-qsl": ({"qsl_rng_seed": 2085463073848966840}, {"qsl_rng_seed": 1}),
     "seed-sample-index": ({"sample_index_rng_seed": 2747215439041700203}, {"sample_index_rng_seed": 1}),
     "seed-schedule": ({"schedule_rng_seed": 16159082839903944936}, {"schedule_rng_seed": 1}),
@@ -82,7 +86,8 @@ CASES: dict[str, tuple[Values, Values]] = {
         {"scenario": "multistream", "multi_stream_samples_per_query": 4},
     ),
     "weights-trained": ({"weights": "trained"}, {"weights": "random"}),
-    "power-limit": ({"power_setting": "MaxQ", "power_limit": 300.0}, {"power_setting": "MaxP", "power_limit": 300.0}),
+    "power-limit": ({"power_setting": "MaxP"}, {"power_setting": "MaxP", "power_limit": 300.0}),
+    "maxq-needs-power": ({"power_setting": "MaxP"}, {"power_setting": "MaxQ", "power_limit": 300.0}),
 }
 """Rule to (values that keep it, values that break it and no other rule)."""
 
@@ -142,7 +147,7 @@ def test_equal_issue_is_the_rounds(make_workload: MakeWorkload) -> None:
     plan = make_plan(make_workload(**LLM))
     assert plan.performance.sample_concatenate_permutation and not plan.breaches
     settings = attrs.evolve(plan.performance, sample_concatenate_permutation=False)
-    case = Case(workload=plan.workload, round=load_round("v6.1"), settings=settings)
+    case = Case(workload=plan.workload, round=load_round("v6.1"), other_settings=settings)
     assert [breach.rule for breach in breaches(case)] == ["equal-issue"]
 
 
