@@ -251,7 +251,8 @@ class Library:
         return next(self._existing("", option), None)
 
     def _nested(self, group: str, option: str) -> Path | None:
-        return next(self._existing(group, option), None) if "/" in option else None
+        inside = "/" in option and not {"", ".."} & set(option.split("/"))
+        return next(self._existing(group, option), None) if inside else None
 
     def _existing(self, group: str, option: str) -> Iterator[Path]:
         for root in (self.roots.conf, *self.roots.plugins):

@@ -138,6 +138,8 @@ def test_two_roots_with_one_name_are_an_error(checkout: Path, write: Write) -> N
     [
         ("benchmark=resnet5", "did you mean resnet50"),
         ("scenario=x", "known: interactive, multistream, offline, server, singlestream"),
+        ("mode=../scenario/server", "there is no mode '../scenario/server'"),
+        ("mode=/etc/x", "there is no mode '/etc/x'"),
         ("bencmark=resnet50", "did you mean benchmark"),
         ("loadgen.ofline_expected_qps=3", "did you mean loadgen.offline_expected_qps"),
         ("+loadgen.ofline_expected_qps=3", "did you mean loadgen.offline_expected_qps"),
