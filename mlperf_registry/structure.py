@@ -199,13 +199,14 @@ def _convert_class(cls: Any) -> _Convert:
         for key in tree:
             if key not in known:
                 context.refuse((*path, str(key)), "no such field", nearest(str(key), names))
-        if context.case is not None:
-            for name in inapplicable(cls, context.case) & tree.keys():
-                if tree[name] is not None:
-                    context.refuse((*path, name), *refusal(cls, name, context.case))
+        refused: frozenset[str] = frozenset() if context.case is None else inapplicable(cls, context.case)
         made: dict[str, Any] = {}
         for name, value in tree.items():
-            if value is not None and name in converters:
+            if value is None:
+                continue
+            if context.case is not None and name in refused:
+                context.refuse((*path, name), *refusal(cls, name, context.case))
+            elif name in converters:
                 made[name] = converters[name](value, (*path, name), context)
         for name in required:
             if tree.get(name) is None:

@@ -103,8 +103,8 @@ def test_canonical_json_comes_back_equal():
         ("loadgen.min_duration", "7GiB", "quantity"),
         ("loadgen.server_target_qps", -1, "greater than 0"),
         ("loadgen.server_target_qps", float("nan"), "number"),
-        ("runtime.use_graphs", "false", "true or false"),
-        ("runtime.use_graphs", 1, "true or false"),
+        ("builder.force_build_engines", "false", "true or false"),
+        ("builder.force_build_engines", 1, "true or false"),
         ("model.path", 7, "text"),
         ("system.devices", "cpu", "list"),
         ("benchmark.options.mean", [1, "x"], "number"),
@@ -172,6 +172,13 @@ def test_a_field_set_where_it_has_no_effect_is_refused_with_the_place_where_it_h
     assert problem.path.startswith(path)
     assert "has no effect with" in problem.message and cure in (problem.hint or "")
     assert structure(Workload, changed(path, None))
+
+
+def test_a_field_without_effect_is_one_problem_whatever_its_value():
+    with pytest.raises(ConfigError) as caught:
+        structure(Workload, changed("runtime.use_graphs", "many"))
+    (problem,) = caught.value.problems
+    assert "has no effect with" in problem.message
 
 
 def test_an_empty_section_sets_nothing():

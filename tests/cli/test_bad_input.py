@@ -17,7 +17,7 @@ CASES = [
     (["validate", "loadgen.min_duration=5parsec"], ["5parsec"]),
     (["validate", "builder.gpu_batch_size=32.7"], ["whole number", "32.7"]),
     (["validate", "builder.gpu_batch_size=0"], ["must be", "got 0"]),
-    (["validate", 'runtime.use_graphs="false"'], ["true or false"]),
+    (["validate", 'builder.force_build_engines="false"'], ["true or false"]),
     (["validate", "loadgen.test_mode=Performance"], ["PerformanceOnly"]),
     (["validate", "builder.gpu_batch_size.resnet51=4"], ["resnet51", "resnet50"]),
     (["validate", "backend.options.intra_op_thread=4"], ["intra_op_thread", "intra_op_threads"]),
@@ -110,7 +110,7 @@ def test_all_problems_come_in_one_report_and_as_json(mlperf):
         "builder.gpu_batch_size=32.7",
         "scenario=server",
         "loadgen.server_target_latency_percentile=101",
-        "runtime.use_graphs=2",
+        "runtime.deque_timeout_usec=soon",
     )
     assert answer.code == 2
     problems = answer.json["problems"]
@@ -119,7 +119,7 @@ def test_all_problems_come_in_one_report_and_as_json(mlperf):
         "loadgen.min_duration",
         "builder.gpu_batch_size",
         "loadgen.server_target_latency_percentile",
-        "runtime.use_graphs",
+        "runtime.deque_timeout_usec",
     }
     assert all(problem["origin"].startswith("override:") for problem in problems)
 
