@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from mlperf_registry import Registry
 from mlperf_registry.cli.main import main
 
+pytestmark = pytest.mark.slow
+
 GOOD = (
     "benchmark=resnet50",
     "benchmark=mini",

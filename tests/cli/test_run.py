@@ -22,6 +22,7 @@ def shared_build(tmp_path_factory):
     return tmp_path_factory.mktemp("build")
 
 
+@pytest.mark.slow
 def test_build_then_harness_then_report_and_diff(mlperf, shared_build):
     where = ("--build-dir", str(shared_build))
     assert mlperf("harness", *QUICK, *where).code == 3
@@ -67,6 +68,7 @@ def test_missing_data_is_exit_3_and_says_where_to_get_it(mlperf, monkeypatch):
     assert "resnet50_v1.onnx" in answer.err
 
 
+@pytest.mark.slow
 def test_a_report_that_cannot_be_written_takes_no_result_away(mlperf, shared_build, monkeypatch):
     def full(*arguments, **named):
         raise OSError(28, "No space left on device")
