@@ -23,13 +23,13 @@ from mlperf_registry.compose.identities import Identities
 from mlperf_registry.compose.library import Library, Roots
 from mlperf_registry.compose.matrix import Matrix
 from mlperf_registry.compose.mistakes import check_overrides
-from mlperf_registry.compose.nearest import nearest
 from mlperf_registry.compose.override import Override
 from mlperf_registry.compose.owned import usurped
 from mlperf_registry.compose.tree import plain_paths
 from mlperf_registry.rules.meaning import meaningless
 from mlperf_registry.rules.round import round_names, rounds_of
 from mlperf_registry.schema.cell import AXES, Cell
+from mlperf_registry.schema.nearest import nearest
 from mlperf_registry.schema.problem import ConfigError, Problem
 from mlperf_registry.schema.workload import Workload
 from mlperf_registry.structure import Made, structure, unstructure

@@ -10,7 +10,7 @@ from typing import get_args
 
 from mlperf_registry.cli.request import Request
 from mlperf_registry.cli.verbs import LISTED, VERBS
-from mlperf_registry.compose.nearest import nearest
+from mlperf_registry.schema.nearest import nearest
 from mlperf_registry.schema.problem import ConfigError, Problem
 
 _CANDIDATES = "candidates"

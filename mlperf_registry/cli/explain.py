@@ -10,8 +10,8 @@ from mlperf_registry.cli.request import Request
 from mlperf_registry.cli.session import open_registry, overrides_of, tell_choices
 from mlperf_registry.cli.table import table
 from mlperf_registry.cli.terminal import say
-from mlperf_registry.compose.nearest import nearest
 from mlperf_registry.schema.components import PerComponent
+from mlperf_registry.schema.nearest import nearest
 from mlperf_registry.schema.problem import ConfigError, Problem
 
 if TYPE_CHECKING:

@@ -18,12 +18,12 @@ from mlperf_registry.cli.table import table
 from mlperf_registry.cli.terminal import say
 from mlperf_registry.cli.verbs import LISTED
 from mlperf_registry.compose.benchmark_table import BenchmarkRow, benchmark_rows
-from mlperf_registry.compose.nearest import nearest
 from mlperf_registry.compose.reference import Entry, entries
 from mlperf_registry.published.results import FILTERS, PublishedResult, published
 from mlperf_registry.rules.round import load_round, round_names, rounds_of
 from mlperf_registry.rules.rulebook import RULES
 from mlperf_registry.schema.cell import AXES
+from mlperf_registry.schema.nearest import nearest
 from mlperf_registry.schema.problem import ConfigError, NotReady, Problem
 from mlperf_registry.structure import unstructure
 

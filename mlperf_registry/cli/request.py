@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 
 from mlperf_registry.cli.verbs import VERBS, Flag, Verb
-from mlperf_registry.compose.nearest import nearest
+from mlperf_registry.schema.nearest import nearest
 from mlperf_registry.schema.problem import ConfigError, Problem
 
 

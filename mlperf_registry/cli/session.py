@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args, get_origin
 
 from mlperf_registry.cli.request import Request
-from mlperf_registry.compose.nearest import nearest
 from mlperf_registry.roots import SYSTEMS_VARIABLE
+from mlperf_registry.schema.nearest import nearest
 from mlperf_registry.schema.problem import ConfigError, Problem
 
 if TYPE_CHECKING:

@@ -27,13 +27,13 @@ from mlperf_registry.cli.sweep_folder import (
 from mlperf_registry.cli.sweep_points import check, expand
 from mlperf_registry.cli.terminal import PlainProgress, print_rich, say, watching
 from mlperf_registry.compose.library import CONFIG
-from mlperf_registry.compose.nearest import nearest
 from mlperf_registry.compose.override import parse_override
 from mlperf_registry.execute.progress import Progress
 from mlperf_registry.report.multirun import write_multirun_report
 from mlperf_registry.report.points import lower_is_better
 from mlperf_registry.roots import SYSTEMS_VARIABLE
 from mlperf_registry.schema.engine import Engine
+from mlperf_registry.schema.nearest import nearest
 from mlperf_registry.schema.problem import ConfigError, MlperfError, NotReady, Problem, RunFailed
 from mlperf_registry.schema.result import RunResult
 from mlperf_registry.structure import structure

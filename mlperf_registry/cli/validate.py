@@ -15,11 +15,11 @@ from mlperf_registry.cli.session import open_registry, overrides_of, tell_choice
 from mlperf_registry.cli.table import table
 from mlperf_registry.cli.terminal import say
 from mlperf_registry.cli.wrong_files import wrong_files
-from mlperf_registry.compose.nearest import nearest
 from mlperf_registry.execute.job import plan_for
 from mlperf_registry.execute.progress import Silent
 from mlperf_registry.published.check import FieldDifference, check
 from mlperf_registry.schema.cell import AXES
+from mlperf_registry.schema.nearest import nearest
 from mlperf_registry.schema.problem import ConfigError, Problem
 from mlperf_registry.structure import unstructure
 

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from itertools import product
 from typing import TYPE_CHECKING
 
-from mlperf_registry.compose.nearest import nearest
 from mlperf_registry.compose.parsed_cache import user_cache_folder
 from mlperf_registry.compose.tuned import SHARED, TunedCell
 from mlperf_registry.compose.tuned_file import variant_of
 from mlperf_registry.rules.meaning import meaningless
+from mlperf_registry.schema.nearest import nearest
 from mlperf_registry.schema.problem import ConfigError, Problem
 
 if TYPE_CHECKING:

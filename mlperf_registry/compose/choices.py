@@ -14,12 +14,12 @@ from mlperf_registry.compose.composed import Choice
 from mlperf_registry.compose.defaults_list import read_defaults_list
 from mlperf_registry.compose.identities import Identities, StatedRound
 from mlperf_registry.compose.library import Library
-from mlperf_registry.compose.nearest import nearest
 from mlperf_registry.compose.override import Override
 from mlperf_registry.compose.tree import OutsideDialect
 from mlperf_registry.compose.tuned import TunedCell, age
 from mlperf_registry.compose.tuned_file import variant_of
 from mlperf_registry.schema.cell import AXES, canonical_option
+from mlperf_registry.schema.nearest import nearest
 from mlperf_registry.schema.problem import ConfigError, Problem
 
 NONE = "none"

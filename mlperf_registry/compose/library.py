@@ -15,7 +15,6 @@ import attrs
 
 from mlperf_registry.compose.document import Document, generated, load_yaml
 from mlperf_registry.compose.fields import nulls, option_fields, workload_fields
-from mlperf_registry.compose.nearest import nearest
 from mlperf_registry.compose.option_file import check_option_file
 from mlperf_registry.compose.override import Override
 from mlperf_registry.compose.parsed_cache import ParsedCache
@@ -23,6 +22,7 @@ from mlperf_registry.compose.tuned import Tuned
 from mlperf_registry.compose.tuned_file import Vocabulary
 from mlperf_registry.plugins import conf_roots
 from mlperf_registry.roots import conf_root, system_roots
+from mlperf_registry.schema.nearest import nearest
 from mlperf_registry.schema.problem import ConfigError, Problem
 
 CONFIG = "config"

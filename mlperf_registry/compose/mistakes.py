@@ -14,9 +14,9 @@ from mlperf_registry.compose.fields import is_open
 from mlperf_registry.compose.layers import Layers
 from mlperf_registry.compose.library import GENERATED_GROUPS, Library
 from mlperf_registry.compose.loaded import load
-from mlperf_registry.compose.nearest import nearest
 from mlperf_registry.compose.override import Override, parse_override
 from mlperf_registry.compose.tree import Tree, holds, plain_paths, walk
+from mlperf_registry.schema.nearest import nearest
 from mlperf_registry.schema.problem import ConfigError, Problem
 
 _SHOWN = 200

@@ -13,8 +13,8 @@ from typing import Any
 import attrs
 
 from mlperf_registry.compose.document import Document
-from mlperf_registry.compose.nearest import nearest
 from mlperf_registry.compose.tree import Tree, leaves_of
+from mlperf_registry.schema.nearest import nearest
 from mlperf_registry.schema.problem import ConfigError, Problem
 
 PLAIN = "plain"
