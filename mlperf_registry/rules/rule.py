@@ -82,9 +82,13 @@ class Rule:
     citation: str
     """Where it is written; ``{rules}`` and the like stand for the round's sources."""
 
+    def applies(self, division: str, scenario: str) -> bool:
+        """Whether the rule is for a division and a scenario option."""
+        return division in self.divisions and (not self.scenarios or scenario in self.scenarios)
+
     def breach(self, case: Case) -> Breach | None:
         """How ``case`` breaks the rule; None where it keeps it or the rule does not apply."""
-        if case.workload.division not in self.divisions or (self.scenarios and case.scenario not in self.scenarios):
+        if not self.applies(case.workload.division, case.scenario):
             return None
         message = self.check(case)
         if message is None:

@@ -6,6 +6,7 @@ What the open division relaxes is said here by ``divisions``; the numbers are th
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Literal
 
 from mlperf_registry.rules.rule import Case, Division, Rule
@@ -25,8 +26,13 @@ _CONFIDENCE = "With fewer queries, the percentile of latency is not known at a c
 
 def breaches(case: Case, *, judges: Literal["cell", "values"] | None = None) -> tuple[Breach, ...]:
     """Every breach of ``case``, in the order of RULES; with ``judges``, only of the rules of that kind."""
-    found = (rule.breach(case) for rule in RULES if judges in (None, rule.judges))
+    found = [rule.breach(case) for rule in _applicable(case.workload.division, case.scenario, judges)]
     return tuple(breach for breach in found if breach is not None)
+
+
+@cache
+def _applicable(division: str, scenario: str, judges: str | None) -> tuple[Rule, ...]:
+    return tuple(rule for rule in RULES if judges in (None, rule.judges) and rule.applies(division, scenario))
 
 
 def _benchmark_in_round(case: Case) -> str | None:

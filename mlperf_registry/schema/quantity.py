@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from functools import lru_cache
 
 NANOSECONDS = {
     "ns": 1,
@@ -40,6 +41,7 @@ def is_quantity_unit(unit: str | None) -> bool:
     return unit in _SCALES
 
 
+@lru_cache(maxsize=4096)  # the same few texts come back in every cell of the matrix
 def parse_quantity(text: str, unit: str) -> int:
     """``text`` in ``unit``, which must come out whole: ``parse_quantity("40min", "ms") == 2_400_000``.
 
