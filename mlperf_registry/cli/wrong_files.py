@@ -22,13 +22,25 @@ _VARIANT = ("accuracy_target", "harness", "power_setting")
 
 
 def wrong_files(registry: Registry) -> Iterator[Problem]:
-    """Every problem of every file, each with its place; those of the values of a cell show when it is made."""
+    """Every problem of every file, each once and with its place; those of a cell's values show when it is made."""
+    told: set[tuple[str | None, int | None]] = set()
+    for problem in (*_unreadable(registry), *_misnamed(registry), *_unreached(registry)):
+        # What cannot be read is met again by whoever asks for it.
+        place = (problem.origin, problem.line)
+        if problem.origin is None or place not in told:
+            told.add(place)
+            yield problem
+
+
+def _unreadable(registry: Registry) -> tuple[Problem, ...]:
     try:
         registry.library.read_all(user_cache_folder(os.environ))
     except ConfigError as error:
-        # What lies on unreadable files would be told again and again.
-        yield from error.problems
-        return
+        return error.problems
+    return ()
+
+
+def _misnamed(registry: Registry) -> Iterator[Problem]:
     identities = registry.identities
     for group, identity in (
         ("system", identities.system),
@@ -40,15 +52,18 @@ def wrong_files(registry: Registry) -> Iterator[Problem]:
                 identity(option)
             except ConfigError as error:
                 yield from error.problems
-    yield from _unreached(registry)
 
 
 def _unreached(registry: Registry) -> Iterator[Problem]:
     tuned = registry.library.tuned
     for cell in (*tuned.cells, *tuned.shared):
-        why = _why_unreached(registry, cell)
-        if why is not None:
+        try:
+            why = _why_unreached(registry, cell)
             file = tuned.file(cell)
+        except ConfigError as error:
+            yield from error.problems
+            continue
+        if why is not None:
             yield Problem(f"tuned/{cell}", why[0], None if file is None else file.document.origin, hint=why[1])
 
 

@@ -107,3 +107,16 @@ def test_what_is_not_as_published_is_told_field_by_field(mlperf, tmp_path):
     assert "77" in answer.out
     document = mlperf("validate", "--published", str(file), "--json").json
     assert (document["total"], document["matched"], len(document["differing"])) == (2, 1, 1)
+
+
+def test_files_that_cannot_be_read_hide_no_others(mlperf, tmp_path):
+    (tmp_path / "tab.yaml").write_text("# @package _global_\nsystem:\n\tid: tab\n")
+    lost = tmp_path / "tuned" / "v6.1" / "nosuch" / "resnet50"
+    lost.mkdir(parents=True)
+    (lost / "offline.yaml").write_text("backends: [onnxruntime]\nloadgen: {offline_expected_qps: 5}\n")
+    words = ("benchmark=resnet50-mini", "system=generic_cpu", "--systems", str(tmp_path))
+    answer = mlperf("validate", "--all", "--json", *words)
+    assert answer.code == 2
+    messages = [problem["message"] for problem in answer.json["problems"]]
+    assert len(messages) == 2
+    assert "no valid YAML" in messages[0] and "no cell reaches this file" in messages[1]
