@@ -128,19 +128,6 @@ def unstructure(value: Any) -> Any:
     return value
 
 
-def options_class(section: type, owner: str | None) -> type | None:
-    """The attrs class of ``options`` in ``section`` (Benchmark or Backend) for the family or backend ``owner``.
-
-    Raises:
-        ConfigError: when no plug-in has the name.
-    """
-    if owner is None or section not in _OWNERS:
-        return None
-    target = _OWNERS[section][1](owner).options
-    found: type | None = None if target is None else plugins.load(target)
-    return found
-
-
 def leaf_fields(cls: type, prefix: Path = ()) -> Iterable[tuple[Path, attrs.Attribute[Any], Any]]:
     """(path, attribute, type) of every leaf of ``cls``, nested classes walked; ``options`` count as one leaf."""
     for field, hint in _fields(cls):

@@ -28,7 +28,6 @@ def make_plan(workload: Workload) -> Plan:
         accuracy=_accuracy_settings(case),
         accuracy_bounds=_accuracy_bounds(case),
         breaches=breaches(case),
-        loadgen_wheels=case.round.loadgen_wheels,
     )
 
 

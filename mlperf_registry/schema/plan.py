@@ -94,6 +94,3 @@ class Plan:
     accuracy: LoadGenSettings = knob("Settings of the accuracy run.")
     accuracy_bounds: tuple[AccuracyBound, ...] = knob("What accuracy must reach.")
     breaches: tuple[Breach, ...] = knob("Rules that are not kept.", default=())
-    loadgen_wheels: tuple[str, ...] = knob(
-        "mlcommons-loadgen releases whose built-in seeds are the round's.", default=()
-    )
