@@ -6,11 +6,26 @@ from typing import Literal
 
 import attrs
 
-from mlperf_registry.schema.knob import at_least, knob
+from mlperf_registry.schema.knob import above, at_least, between, knob
 from mlperf_registry.schema.system_match import SystemMatch
 
 Category = Literal["datacenter", "edge", "datacenter,edge"]
 Status = Literal["known", "deprecated", "config-only", "submission-only"]
+
+
+@attrs.frozen(kw_only=True)
+class SystemBase:
+    """The relative whose tuned values a system takes over where it has none of its own."""
+
+    system: str = knob("Id of the relative.")
+    rate_factor: float = knob(
+        "Factor on its rates: accelerators here over accelerators there.", check=above(0), default=1.0
+    )
+    size_factor: float = knob(
+        "Factor on its batch and buffer sizes: memory of an accelerator here over there, where that is less.",
+        check=between(0.001, 1),
+        default=1.0,
+    )
 
 
 @attrs.frozen(kw_only=True)
@@ -33,4 +48,8 @@ class System:
     )
     same_hardware_as: str | None = knob("Later id of the same machine, which is meant where both match.", default=None)
     tags: tuple[str, ...] = knob("Abilities that NVIDIA's code asks for by name.", default=())
+    base: SystemBase | None = knob("The relative whose tuned values it takes over.", default=None)
+    replaces_shipped: bool = knob(
+        "Whether a file of the user's stands in place of the shipped system of the same id.", default=False
+    )
     match: SystemMatch = knob("What a machine must look like to be recognised as it.", default=SystemMatch())
