@@ -7,12 +7,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import attrs
 
 Check = Callable[[Any], "str | None"]
 """Takes a value of the right type; returns what is wrong with it as the end of a sentence ("must be ..."), or None."""
+
+Scales = Literal["rate", "size", "count", "never"]
+"""What becomes of a value that a system takes over from its base: ``rate`` is multiplied as accelerators are, ``size``
+shrinks as their memory does, ``count`` goes no further than there are accelerators, ``never`` is left out, since it
+speaks of one machine. What scales in no way is taken over as it is."""
 
 _KEY = "knob"
 
@@ -48,6 +53,8 @@ class Knob:
     """Where it has an effect; set elsewhere, it is refused."""
     one_for_all: bool
     """Whether a bare value of a ``PerComponent`` stands for every component, also where there are several."""
+    scales: Scales | None = None
+    """What becomes of it where another system takes it over; None: it is taken over as it is."""
 
 
 def knob(
@@ -58,6 +65,7 @@ def knob(
     unit_in_name: bool = False,
     applies: Applies = EVERYWHERE,
     one_for_all: bool = False,
+    scales: Scales | None = None,
     default: Any = attrs.NOTHING,
 ) -> Any:
     """A field. Without ``default`` it is required; ``default=None`` goes with an optional type.
@@ -69,9 +77,11 @@ def knob(
         unit_in_name: a bare number is accepted as well (``deque_timeout_usec``).
         applies: the benchmarks, scenarios, harnesses and engine libraries that read it.
         one_for_all: a bare value of a ``PerComponent`` stands for every component.
+        scales: what becomes of it where a system takes it over from its base.
         default: the weakest value of all.
     """
-    return attrs.field(default=default, metadata={_KEY: Knob(doc, unit, check, unit_in_name, applies, one_for_all)})
+    made = Knob(doc, unit, check, unit_in_name, applies, one_for_all, scales)
+    return attrs.field(default=default, metadata={_KEY: made})
 
 
 def knob_of(field: attrs.Attribute[Any]) -> Knob:

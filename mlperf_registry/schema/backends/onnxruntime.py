@@ -17,6 +17,7 @@ class OnnxRuntimeOptions:
     intra_op_threads: int = knob(
         "Threads of one engine instance; 0: the cores shared out among instances.",
         check=between(0, bounds.THREADS),
+        scales="never",
         default=0,
     )
     graph_optimization: Literal["disabled", "basic", "extended", "full"] = knob(

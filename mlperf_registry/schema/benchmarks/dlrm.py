@@ -13,7 +13,10 @@ class DlrmOptions:
     """``benchmark.options`` of the family ``dlrm``."""
 
     embedding_weights_on_gpu_part: float | None = knob(
-        "Share of the embedding tables in GPU memory; the rest stays on the host.", check=between(0, 1), default=None
+        "Share of the embedding tables in GPU memory; the rest stays on the host.",
+        check=between(0, 1),
+        scales="size",
+        default=None,
     )
     enable_interleaved_top_mlp: bool = knob("Use the interleaved layout in the top MLP.", default=False)
     output_padding_granularity: int | None = knob(
@@ -42,5 +45,6 @@ class DlrmOptions:
     qsl_numa_override: str | None = knob(
         "GPUs that each sample library serves, as GPUs&GPUs; absent: by runtime.numa_config.",
         check=matches(r"[\d,-]+(&[\d,-]+)*", "0-3&4-7"),
+        scales="never",
         default=None,
     )

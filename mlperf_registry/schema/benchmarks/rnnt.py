@@ -12,10 +12,10 @@ class RnntOptions:
     """``benchmark.options`` of the family ``rnnt``."""
 
     audio_batch_size: int | None = knob(
-        "Batch size of the audio's preparation.", unit="samples", check=at_least(1), default=None
+        "Batch size of the audio's preparation.", unit="samples", check=at_least(1), scales="size", default=None
     )
     audio_buffer_num_lines: int | None = knob(
-        "Samples under preparation at a time.", unit="samples", check=at_least(1), default=None
+        "Samples under preparation at a time.", unit="samples", check=at_least(1), scales="size", default=None
     )
     audio_fp16_input: bool = knob("Raw audio comes in fp16.", default=False)
     dali_batches_issue_ahead: int | None = knob(

@@ -32,6 +32,7 @@ class Builder:
         "Samples per engine execution; on a CPU backend too, under NVIDIA's name.",
         unit="samples",
         check=between(1, bounds.BATCH),
+        scales="size",
         default=None,
     )
     dla_batch_size: PerComponent[int] | None = knob(
@@ -64,7 +65,12 @@ class Builder:
         "Memory layout of the engine's input; NCHW where OpenVINO takes it.", applies=_NVIDIA, default=None
     )
     workspace_size: int | None = knob(
-        "Scratch memory that a GPU builder may use.", unit="B", check=above(0), applies=_TENSORRT, default=None
+        "Scratch memory that a GPU builder may use.",
+        unit="B",
+        check=above(0),
+        applies=_TENSORRT,
+        scales="size",
+        default=None,
     )
     active_sms: int | None = knob(
         "Share of the GPU's multiprocessors that engines are timed on.",
@@ -103,6 +109,7 @@ class Builder:
         unit="tokens",
         check=at_least(1),
         applies=Applies(benchmarks=TOKENS, backends=("tensorrt_llm",)),
+        scales="size",
         default=None,
     )
     skip_graphsurgeon: bool = knob(

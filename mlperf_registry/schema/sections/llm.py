@@ -39,11 +39,11 @@ class CheckpointFlags:
 class BuildFlags:
     """Flags of trtllm-build."""
 
-    max_batch_size: int | None = _whole("Most requests in a step.", unit="requests")
+    max_batch_size: int | None = _whole("Most requests in a step.", unit="requests", scales="size")
     max_beam_width: int | None = _whole("Widest beam search.", unit="beams")
     max_input_len: int | None = _whole("Longest input.", unit="tokens")
     max_seq_len: int | None = _whole("Longest input and output together.", unit="tokens")
-    max_num_tokens: int | None = _whole("Most tokens in a step.", unit="tokens")
+    max_num_tokens: int | None = _whole("Most tokens in a step.", unit="tokens", scales="size")
     max_encoder_input_len: int | None = _whole("Longest input of an encoder.", unit="frames")
     tokens_per_block: int | None = _whole("Tokens in a block of the paged KV cache.", unit="tokens")
     kv_cache_type: KvCacheType | None = _flag("Kind of KV cache.")
@@ -67,8 +67,8 @@ class BuildFlags:
 class RuntimeFlags:
     """Flags of TensorRT-LLM's executor and of NVIDIA's harness around it."""
 
-    max_batch_size: int | None = _whole("Most requests in a step.", unit="requests")
-    max_num_tokens: int | None = _whole("Most tokens in a step.", unit="tokens")
+    max_batch_size: int | None = _whole("Most requests in a step.", unit="requests", scales="size")
+    max_num_tokens: int | None = _whole("Most tokens in a step.", unit="tokens", scales="size")
     batch_scheduler_policy: Literal["max_util", "no_evict", "static"] | None = _flag(
         "Whether requests may be evicted to fill batches."
     )
@@ -87,7 +87,7 @@ class RuntimeFlags:
         "Kernels for mixtures of experts."
     )
     cuda_graph_batch_sizes: tuple[int, ...] | None = _flag(
-        "Batch sizes with a CUDA graph of their own.", unit="requests"
+        "Batch sizes with a CUDA graph of their own.", unit="requests", scales="size"
     )
     cuda_graph_padding_enabled: bool | None = _flag("Fill batches up to the next size that has a graph.")
     adp_balancing_enable: bool | None = _flag("Even out requests among ranks of data-parallel attention.")
@@ -108,16 +108,19 @@ class RuntimeFlags:
 class Llm:
     """What engines of language models read."""
 
-    tensor_parallelism: int | None = _field("GPUs that share each layer.", unit="GPUs", check=at_least(1), default=None)
+    tensor_parallelism: int | None = _field(
+        "GPUs that share each layer.", unit="GPUs", check=at_least(1), scales="count", default=None
+    )
     pipeline_parallelism: int | None = _field(
-        "GPUs that share the layers among them.", unit="GPUs", check=at_least(1), default=None
+        "GPUs that share the layers among them.", unit="GPUs", check=at_least(1), scales="count", default=None
     )
     moe_expert_parallelism: int | None = _field(
-        "GPUs that share the experts of a mixture.", unit="GPUs", check=at_least(1), default=None
+        "GPUs that share the experts of a mixture.", unit="GPUs", check=at_least(1), scales="count", default=None
     )
     gpu_rank_map: str | None = _field(
         "GPUs of each model instance, as GPUs&GPUs&...",
         check=matches(r"\d+(,\d+)*(&\d+(,\d+)*)*", "0,3&1,2&4,5&6,7"),
+        scales="never",
         default=None,
     )
     core_type: (
@@ -149,9 +152,11 @@ class Llm:
     )
     enable_ttft_latency_tracker: bool = _field("Follow the time to first token while running.", default=False)
     server_in_foreground: bool = _field("Keep the process of an LLM server in the foreground.", default=False)
-    trtllm_server_urls: tuple[str, ...] = _field("Addresses of running trtllm-serve servers.", default=())
+    trtllm_server_urls: tuple[str, ...] = _field(
+        "Addresses of running trtllm-serve servers.", scales="never", default=()
+    )
     trtllm_disagg_config_path: str | None = _field(
-        "Configuration of servers that split context and generation.", default=None
+        "Configuration of servers that split context and generation.", scales="never", default=None
     )
     trtllm_checkpoint_flags: CheckpointFlags = knob("Flags of the quantising step.", default=CheckpointFlags())
     trtllm_build_flags: BuildFlags = knob("Flags of trtllm-build.", default=BuildFlags())

@@ -38,6 +38,7 @@ class LoadGen:
         unit="samples/s",
         check=above(0, bounds.RATE),
         applies=_OFFLINE,
+        scales="rate",
         default=None,
     )
     dla_offline_expected_qps: float | None = knob(
@@ -52,6 +53,7 @@ class LoadGen:
         unit="samples/s",
         check=above(0, bounds.RATE),
         applies=_SOC_OFFLINE,
+        scales="rate",
         default=None,
     )
     server_target_qps: float | None = knob(
@@ -59,6 +61,7 @@ class LoadGen:
         unit="queries/s",
         check=above(0, bounds.RATE),
         applies=_SERVER,
+        scales="rate",
         default=None,
     )
     server_target_qps_adj_factor: float | None = knob(
@@ -72,6 +75,7 @@ class LoadGen:
         unit="queries/s",
         check=above(0, bounds.RATE),
         applies=_SERVER,
+        scales="rate",
         default=None,
     )
     server_target_latency_ns: int | None = knob(
@@ -134,6 +138,7 @@ class LoadGen:
         unit="samples",
         check=between(1, bounds.BATCH),
         applies=_MULTISTREAM,
+        scales="rate",
         default=None,
     )
     dla_multi_stream_samples_per_query: int | None = knob(
@@ -148,6 +153,7 @@ class LoadGen:
         unit="samples",
         check=between(1, bounds.BATCH),
         applies=_SOC_MULTISTREAM,
+        scales="rate",
         default=None,
     )
     use_token_latencies: bool | None = knob(

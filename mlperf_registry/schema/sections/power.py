@@ -12,7 +12,7 @@ import attrs
 from mlperf_registry.schema.applicability import GPU
 from mlperf_registry.schema.knob import Applies, above, at_least, knob
 
-_field = partial(knob, applies=Applies(backends=GPU))
+_field = partial(knob, applies=Applies(backends=GPU), scales="never")
 
 
 @attrs.frozen(kw_only=True)

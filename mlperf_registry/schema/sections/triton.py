@@ -29,7 +29,7 @@ _openvino = partial(knob, applies=_CPU, default=None)
 class OpenVinoParameters:
     """Parameters of Triton's OpenVINO back end, which takes all of them as text."""
 
-    CPU_THREADS_NUM: str | None = _openvino("CPU threads in all.", check=_DIGITS)
+    CPU_THREADS_NUM: str | None = _openvino("CPU threads in all.", check=_DIGITS, scales="never")
     CPU_THROUGHPUT_STREAMS: str | None = _openvino("Inferences that run side by side.", check=_DIGITS)
     ENABLE_BATCH_PADDING: Literal["YES", "NO"] | None = _openvino("Fill up a partly filled batch.")
     SKIP_OV_DYNAMIC_BATCHSIZE: Literal["YES", "NO"] | None = _openvino("Leave OpenVINO's own dynamic batching alone.")
@@ -52,6 +52,7 @@ class Triton:
         unit="samples",
         check=between(1, bounds.BATCH),
         applies=_TRITON,
+        scales="size",
         default=None,
     )
     max_queue_delay_usec: int | None = knob(
@@ -115,7 +116,12 @@ class Triton:
     )
     ov_parameters: OpenVinoParameters = knob("Parameters of the OpenVINO back end.", default=OpenVinoParameters())
     inferentia_neuron_core_count: int | None = knob(
-        "Cores of AWS Inferentia to use.", unit="cores", check=at_least(1), applies=_INFERENTIA, default=None
+        "Cores of AWS Inferentia to use.",
+        unit="cores",
+        check=at_least(1),
+        applies=_INFERENTIA,
+        scales="never",
+        default=None,
     )
     inferentia_threads_per_core: int | None = knob(
         "Host threads for each of these cores.",
@@ -152,7 +158,11 @@ class Triton:
     triton_num_clients_per_server: int | None = knob(
         "gRPC clients of each server.", unit="clients", check=at_least(1), applies=_LLM, default=None
     )
-    triton_server_urls: tuple[str, ...] = knob("Addresses of running servers.", applies=_LLM, default=())
-    triton_grpc_ports: str | None = knob("Hosts and gRPC ports of the servers.", applies=_LLM, default=None)
+    triton_server_urls: tuple[str, ...] = knob(
+        "Addresses of running servers.", applies=_LLM, scales="never", default=()
+    )
+    triton_grpc_ports: str | None = knob(
+        "Hosts and gRPC ports of the servers.", applies=_LLM, scales="never", default=None
+    )
     triton_skip_server_spawn: bool = knob("Use servers that run already.", applies=_LLM, default=False)
     triton_verbose_frontend: bool = knob("Let front ends log every request.", applies=_LLM, default=False)
