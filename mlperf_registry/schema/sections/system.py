@@ -6,6 +6,7 @@ from typing import Literal
 
 import attrs
 
+from mlperf_registry.schema.description import SubmissionDescription
 from mlperf_registry.schema.knob import above, at_least, between, knob
 from mlperf_registry.schema.system_match import SystemMatch
 
@@ -53,3 +54,6 @@ class System:
         "Whether a file of the user's stands in place of the shipped system of the same id.", default=False
     )
     match: SystemMatch = knob("What a machine must look like to be recognised as it.", default=SystemMatch())
+    submission: SubmissionDescription = knob(
+        "What a submission says of it, as far as detection does not know.", default=SubmissionDescription()
+    )
