@@ -25,9 +25,9 @@ from mlperf_registry.published.rows import Row, read_rows
 from mlperf_registry.published.set_values import BEFORE, fields_of, set_values
 from mlperf_registry.published.sharing import Case, shared_split
 from mlperf_registry.published.split import PLAIN, Names, Split, Token, spelled, written_order
-from mlperf_registry.published.yaml_text import lines_of, quantity_text
 from mlperf_registry.schema.problem import ConfigError, Problem
 from mlperf_registry.schema.quantity import is_quantity_unit
+from mlperf_registry.yaml_text import lines_of, quantity_text
 
 NEVER_SHARED = ("_qps", "expected_latency_ns", "power_limit")
 """Ends of the names of fields that are one machine's own, however many systems agree on a value."""

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlperf_registry.compose.document import load_yaml
-from mlperf_registry.published.yaml_text import WIDTH, flow, lines_of, quantity_text
 from mlperf_registry.schema.quantity import parse_quantity
+from mlperf_registry.yaml_text import WIDTH, flow, lines_of, quantity_text
 
 texts = st.one_of(
     st.text(alphabet="abE019.,:-+_/#&*!|>'\"%@`{}[] ~?é", max_size=8),

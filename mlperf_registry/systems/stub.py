@@ -1,0 +1,101 @@
+"""yaml_of(): a system as the YAML file that registers it, short, commented and ready to be loaded.
+
+`mlperf systems new` writes it for people; a derived system's layer in a run's folder is the same text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, get_type_hints
+
+import attrs
+
+from mlperf_registry.schema.knob import Knob, knob_of
+from mlperf_registry.schema.quantity import is_quantity_unit
+from mlperf_registry.schema.sections import System
+from mlperf_registry.yaml_text import lines_of, quantity_text
+
+HEADER = "# @package _global_"
+"""First line of every option file: its keys are paths from the top."""
+
+
+@attrs.frozen
+class TunedExample:
+    """Tuned values that the stub shows, commented out, where a system could state its own."""
+
+    round: str
+    """Folder of ``tuned``: a round, or a name of the user's."""
+    benchmark: str
+    scenario: str
+    """Option on the command line."""
+    values: Mapping[str, Any]
+    """Tree of a tuned file, such as ``{"loadgen": {"offline_expected_qps": 41300}}``."""
+
+
+def yaml_of(system: System, *, comments: bool = True, example: TunedExample | None = None) -> str:
+    """The option file of ``system``; what is at its default is left out.
+
+    Args:
+        system: any system.
+        comments: say what each part is for.
+        example: tuned values to show, such as the relative's with rates scaled; written with ``comments`` only.
+    """
+    lines = [HEADER]
+    if comments:
+        lines.append(f"# {system.id}: written from what this machine shows. Change what is wrong, then:")
+        lines.append(f"#   mlperf systems check systems/{system.id}.yaml")
+    lines.append("system:")
+    for key, value in tree_of(system).items():
+        if comments:
+            lines.extend(f"  # {line}" for line in _comments(key, system))
+        lines.extend(lines_of({key: value}, 2))
+        if comments and key == "accelerator_count" and system.category is None:
+            lines.append("  # A submission says where it belongs: datacenter, edge, or both.")
+            lines.append("  # category: datacenter")
+    if comments and example is not None:
+        lines.extend(_tuned(system, example))
+    return "\n".join(lines) + "\n"
+
+
+def tree_of(value: Any) -> dict[str, Any]:
+    """What an attrs object of the schema states beyond its defaults, as YAML says it: sizes and times with units."""
+    hints = get_type_hints(type(value))
+    found = {}
+    for field in attrs.fields(type(value)):
+        item = getattr(value, field.name)
+        if item == field.default:
+            continue
+        found[field.name] = _written(item, hints[field.name], knob_of(field))
+    return found
+
+
+def _written(item: Any, hint: Any, knob: Knob) -> Any:
+    if attrs.has(type(item)):
+        return tree_of(item)
+    if isinstance(item, Mapping):
+        return {key: _written(one, None, knob) for key, one in item.items()}
+    if isinstance(item, (list, tuple)):
+        return [_written(one, hint, knob) for one in item]
+    if isinstance(item, int) and not isinstance(item, bool) and knob.unit and is_quantity_unit(knob.unit):
+        return item if knob.unit_in_name else quantity_text(item, knob.unit)
+    if isinstance(item, float) and item.is_integer():
+        return int(item)
+    return item
+
+
+def _comments(key: str, system: System) -> Iterator[str]:
+    if key == "base" and system.base is not None:
+        base = system.base
+        sizes = f", batch sizes x{base.size_factor:g}" if base.size_factor != 1 else ""
+        yield f"Where it has no tuned values of its own, {base.system}'s are taken: rates x{base.rate_factor:g}{sizes}."
+    elif key == "match":
+        yield "A machine is this system where all of this holds; delete a rule that should not matter."
+
+
+def _tuned(system: System, example: TunedExample) -> Iterator[str]:
+    path = f"tuned/{example.round}/{system.id}/{example.benchmark}/{example.scenario}.yaml"
+    yield ""
+    yield f"# Measured better values? State them beside this file, in {path}, such as:"
+    yield "#   tuned_for: [plain]"
+    for line in lines_of(dict(example.values)):
+        yield f"#   {line}"
