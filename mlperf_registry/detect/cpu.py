@@ -13,7 +13,8 @@ from mlperf_registry.detect.host import Host
 from mlperf_registry.detect.linux_lists import list_text, parse_list
 from mlperf_registry.schema.machine import Cpu
 
-_CPUINFO = "/proc/cpuinfo"
+CPUINFO = "/proc/cpuinfo"
+"""What the kernel says of each logical CPU."""
 _CPUS = "/sys/devices/system/cpu"
 
 _ARM_VENDORS = {
@@ -78,7 +79,7 @@ def read_cpu(host: Host, *, one_chip: bool, notes: list[str]) -> Cpu:
         one_chip: it is a system on a chip, whose kernel may show each cluster of cores as a socket.
         notes: gains a sentence for each thing that could not be read, or that limits this process.
     """
-    blocks = _blocks(host.text(_CPUINFO) or "")
+    blocks = _blocks(host.text(CPUINFO) or "")
     online = _cpu_list(host, f"{_CPUS}/online")
     topology = _from_sysfs(host, online) or _from_cpuinfo(blocks)
     if topology is None:
@@ -105,7 +106,7 @@ def cpu_model(host: Host) -> str | None:
 
     Chips with two kinds of cores have both named, "Cortex-X925 + Cortex-A725".
     """
-    blocks = _blocks(host.text(_CPUINFO) or "")
+    blocks = _blocks(host.text(CPUINFO) or "")
     # An Arm kernel's "model name" is "ARMv8 Processor rev 1 (v8l)", which names no processor.
     cores = dict.fromkeys(core for core in map(_arm_core, blocks) if core is not None)
     if cores:

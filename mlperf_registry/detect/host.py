@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Protocol
@@ -31,9 +30,8 @@ class Host(Protocol):
     def affinity(self) -> tuple[int, ...] | None:
         """Logical CPUs that this process may use, ascending."""
 
-    @property
-    def environ(self) -> Mapping[str, str]:
-        """Environment variables."""
+    def variable(self, name: str) -> str | None:
+        """An environment variable."""
 
     def text(self, path: str) -> str | None:
         """A file's text."""
@@ -75,10 +73,9 @@ class LiveHost:
             return None
         return tuple(sorted(os.sched_getaffinity(0)))
 
-    @property
-    def environ(self) -> Mapping[str, str]:
+    def variable(self, name: str) -> str | None:
         """This process's."""
-        return os.environ
+        return os.environ.get(name)
 
     def text(self, path: str) -> str | None:
         """None where it is not there, not readable or, as some of /sys are, without a value at present."""

@@ -29,3 +29,8 @@ def meminfo_total(text: str | None) -> int | None:
     """Bytes that a meminfo file, the machine's or a node's, gives in all."""
     found = _TOTAL.search(text or "")
     return int(found[1]) * 1024 if found else None
+
+
+def condensed(meminfo: str) -> str:
+    """A meminfo file without what detection does not read."""
+    return "".join(f"{line}\n" for line in meminfo.splitlines() if _TOTAL.search(line))
