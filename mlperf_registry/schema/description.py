@@ -14,7 +14,7 @@ from mlperf_registry.schema.knob import above, at_least, knob
 
 @attrs.frozen(kw_only=True)
 class SubmissionDescription:
-    """A submitter's own words; each goes before what is detected. Empty text counts as not set."""
+    """A submitter's own words, which go before what is detected. Empty text counts only where MLCommons accepts it."""
 
     division: Literal["closed", "open", "network"] | None = knob(
         "Division it is submitted to; absent: closed.", default=None

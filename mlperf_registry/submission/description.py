@@ -109,7 +109,7 @@ def to_json(description: Description) -> str:
 
 def _own(submission: SubmissionDescription) -> dict[str, Any]:
     stated = {key: getattr(submission, name) for name, key in _KEYS.items()}
-    own = {key: value for key, value in stated.items() if value is not None and value != ""}
+    own = {key: value for key, value in stated.items() if value is not None and (value != "" or key in MAY_BE_EMPTY)}
     # The checker reads both as text: a 0 counts as empty, and any answer at all to is_network as yes.
     if own.get("accelerators_per_node") == 0:
         own["accelerators_per_node"] = "0"

@@ -51,6 +51,8 @@ _MEMORY_KINDS = (
 """Pattern in a model's name to the kind of its memory (None: the match itself); NVIDIA's data sheets."""
 
 _CHIP_TO_CHIP = re.compile(r"\b(GH200|GB200|GB300)\b")
+_INFINIBAND = re.compile(r"ib|mlx\d|hfi\d")
+"""Interfaces over InfiniBand, and its cards without any interface."""
 _NONE = "N/A"
 
 
@@ -164,7 +166,7 @@ def _links(one: Accelerator) -> str:
 
 
 def _network(nic: Nic) -> str:
-    return "InfiniBand" if nic.name.startswith("ib") else "Wi-Fi" if nic.name.startswith("wl") else "Ethernet"
+    return "InfiniBand" if _INFINIBAND.match(nic.name) else "Wi-Fi" if nic.name.startswith("wl") else "Ethernet"
 
 
 def _cards(nics: tuple[Nic, ...]) -> str:
