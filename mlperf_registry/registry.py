@@ -18,6 +18,7 @@ from mlperf_registry import plugins as plugin_table
 from mlperf_registry.compose.cell import compose_cell
 from mlperf_registry.compose.choices import NONE, NoEngineLibrary, Rounds, choose, chosen_options, translate
 from mlperf_registry.compose.composed import Choice, Composed, Setting
+from mlperf_registry.compose.derivation import Derivation
 from mlperf_registry.compose.fields import Field, option_fields, workload_fields
 from mlperf_registry.compose.identities import Identities
 from mlperf_registry.compose.library import Library, Roots
@@ -26,6 +27,7 @@ from mlperf_registry.compose.mistakes import check_overrides
 from mlperf_registry.compose.override import Override
 from mlperf_registry.compose.owned import usurped
 from mlperf_registry.compose.tree import plain_paths
+from mlperf_registry.compose.tuned import TunedCell
 from mlperf_registry.rules.meaning import meaningless
 from mlperf_registry.rules.round import round_names, rounds_of
 from mlperf_registry.schema.cell import AXES, Cell
@@ -82,9 +84,9 @@ class CellRecord:
 
     @property
     def tuned_round(self) -> str | None:
-        """The round of its tuned values; None where it is untuned or meaningless."""
+        """The round of the tuned values that apply, be they derived from those of a base; None where none do."""
         found = next((choice.option for choice in self.chosen if choice.key == "tuned_round"), NONE)
-        return None if self.state != "tuned" else found
+        return None if found == NONE else found
 
     @property
     def overrides(self) -> tuple[str, ...]:
@@ -206,7 +208,17 @@ class Registry:
         return self._identities
 
     def is_tuned(self, composed: Composed) -> bool:
-        """Whether tuned values are part of it."""
+        """Whether tuned values of the system's own are part of it."""
+        return self._has_values(composed) and self.derivation(composed) is None
+
+    def derivation(self, composed: Composed) -> Derivation | None:
+        """How tuned values of the system's base became part of it; None where they did not."""
+        if not self._has_values(composed):
+            return None
+        address = (composed.choices[axis] or "" for axis in ("tuned_round", "system", "benchmark", "scenario"))
+        return self.library.tuned.derivation(TunedCell(*address))
+
+    def _has_values(self, composed: Composed) -> bool:
         option = composed.choices.get("tuned")
         return option is not None and self.library.tuned.layers(option) is not None
 
@@ -329,7 +341,12 @@ class Registry:
             return self._unjudged(cell, error)
         tuned = chosen[-1]
         settings = (*(Choice(key, value, "asked for") for key, value in given.items()), *chosen)
-        return CellRecord(cell, "untuned" if tuned.option == NONE else "tuned", tuned.why, settings, self)
+        own = tuned.option != NONE and self._is_own(tuned.option, cell)
+        return CellRecord(cell, "tuned" if own else "untuned", tuned.why, settings, self)
+
+    def _is_own(self, tuned_round: str, cell: Cell) -> bool:
+        address = TunedCell(tuned_round, cell.system, cell.benchmark, cell.scenario)
+        return self.library.tuned.derivation(address) is None
 
     def _unjudged(self, cell: Cell, error: ConfigError) -> CellRecord:
         """A cell whose files are wrong: it says so when it is composed, and the walk over all cells goes on."""

@@ -73,6 +73,7 @@ class Relatives:
     """For untuned cells, the nearest tuned one; for all, whether there is code to run them."""
 
     def __init__(self, registry: Registry) -> None:
+        self._registry = registry
         self._identities = registry.identities
         self._tuned: dict[tuple[str, str], dict[str, TunedCell]] = {}
         for cell in registry.library.tuned.cells:
@@ -93,10 +94,13 @@ class Relatives:
         }
 
     def _find(self, system: str, benchmark: str, scenario: str) -> str | None:
-        """The system itself with another variant, else the one most like it by accelerator and then by their number."""
+        """The system itself with another variant, else a base, else the one most like it by accelerator and number."""
         there = self._tuned.get((benchmark, scenario), {})
         if system in there:
             return str(there[system])
+        for derivation in self._registry.library.tuned.derivations(system):
+            if derivation.base in there:
+                return str(there[derivation.base])
         mine = self._identities.system(system)
         others = []
         for name, cell in there.items():

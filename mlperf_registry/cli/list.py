@@ -61,7 +61,9 @@ def list_(request: Request) -> int:
 
 def _systems(registry: Registry, filters: dict[str, str]) -> Iterator[Row]:
     for option in registry.library.options("system"):
-        yield unstructure(registry.identities.system(option))
+        found = unstructure(registry.identities.system(option))
+        file = registry.library.require("system", option).origin
+        yield {**found, "file": file, "replaces": registry.library.replaced(option)}
 
 
 def _benchmarks(registry: Registry, filters: dict[str, str]) -> Iterator[Row]:
@@ -166,8 +168,8 @@ _LATER = {"meaningless": (), "untuned": ("forbidden",), "tuned": ("forbidden",)}
 _LISTINGS = {
     "systems": _Listing(
         _systems,
-        ("id", "description", "devices", "category", "accelerator", "accelerator_count", "aliases"),
-        ("id", "accelerator", "accelerator_count", "category", "description"),
+        ("id", "description", "devices", "category", "accelerator", "accelerator_count", "aliases", "file", "replaces"),
+        ("id", "accelerator", "accelerator_count", "category", "description", "replaces"),
     ),
     "benchmarks": _Listing(
         _benchmarks,

@@ -89,12 +89,19 @@ def without_auto(words: Sequence[str], tell: Callable[[str], None]) -> tuple[str
 
 def tell_choices(registry: Registry, composed: Composed, tell: Callable[[str], None]) -> None:
     """A line for each option chosen for the user, with its reason, and one that says whether the cell is tuned."""
+    system = composed.choices.get("system") or ""
+    replaced = registry.library.replaced(system)
+    if replaced is not None:
+        tell(f"system={system}: yours, in place of {replaced}")
     for choice in composed.chosen:
         tell(f"{choice.text}: {choice.why}")
     asked = composed.choices.get("tuned_round")
     if any(choice.key == "tuned_round" for choice in composed.chosen) or asked in (None, "none"):
         return
-    if registry.is_tuned(composed):
+    derivation = registry.derivation(composed)
+    if derivation is not None:
+        tell(f"derived: {asked} has {derivation.text}")
+    elif registry.is_tuned(composed):
         tell(f"tuned: {asked} has values for this cell")
     else:
         tell(f"untuned: {asked} has no values for this cell with {composed.choices.get('backend')}")

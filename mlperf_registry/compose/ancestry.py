@@ -6,11 +6,14 @@ Hydra follows the list itself; of what it refuses there, it names neither the fi
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from mlperf_registry.compose.defaults_list import SELF
 from mlperf_registry.compose.document import Document
-from mlperf_registry.compose.library import Library
 from mlperf_registry.schema.problem import Problem
+
+if TYPE_CHECKING:
+    from mlperf_registry.compose.library import Library
 
 _Address = tuple[str, str]
 """Group and option."""

@@ -132,8 +132,9 @@ def choose(
 
     Raises:
         NoEngineLibrary: when no engine library of the benchmark runs on the system.
-        ConfigError: when a file is wrong, or the round that one sets is unknown.
+        ConfigError: when a file is wrong, a base of the system, or the round that a file sets is unknown.
     """
+    library.tuned.derivations(options["system"])
     made = []
     if "backend" not in given:
         made.append(default_backend(identities, options["benchmark"], options["system"]))
@@ -170,7 +171,10 @@ def default_round(identities: Identities, benchmark: str, rounds: Rounds) -> Cho
 
 
 def default_tuned_round(library: Library, options: Mapping[str, str], round_name: str) -> Choice:
-    """The newest round, not after ``round_name``, with values for the cell and its engine library; else none."""
+    """The newest round, not after ``round_name``, with values for the cell and its engine library; else none.
+
+    Values of the system's own come before those of its bases, of whatever round.
+    """
     tuned = library.tuned
     variant = variant_of(options["accuracy_target"], options["harness"], options["power_setting"])
     other_backends: dict[str, tuple[str, ...]] = {}
@@ -178,9 +182,12 @@ def default_tuned_round(library: Library, options: Mapping[str, str], round_name
         if age(name) > age(round_name):
             continue
         cell = TunedCell(name, options["system"], options["benchmark"], options["scenario"])
+        derivation = tuned.derivation(cell)
         if tuned.holds(cell, variant, options["backend"]):
+            if derivation is not None:
+                return Choice("tuned_round", name, f"derived: {derivation.text}")
             return Choice("tuned_round", name, f"newest round not after {round_name} with values for this cell")
-        file = tuned.file(cell)
+        file = tuned.file(tuned.source(cell))
         if file is not None and variant in file.tuned_for:
             other_backends[name] = file.backends
     if other_backends:

@@ -98,6 +98,10 @@ class Document:
         walk(yaml.compose(text, Loader=_Loader), ())
         return found
 
+    def named(self, origin: str) -> Document:
+        """The same document under another name."""
+        return Document(origin, self.content, text=self._text, source=self._source, package=self.package)
+
 
 def generated(tree: dict[str, Any]) -> Document:
     """A layer of nulls made from the schema: it sets nothing, and provenance leaves it out."""

@@ -6,13 +6,14 @@ Hydra's source, the choices and the matrix all read from here, so none can see a
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property, partial
 from pathlib import Path
 
 import attrs
 
+from mlperf_registry.compose.bases import Bases
 from mlperf_registry.compose.document import Document, generated, load_yaml
 from mlperf_registry.compose.fields import nulls, option_fields, workload_fields
 from mlperf_registry.compose.option_file import check_option_file
@@ -20,6 +21,7 @@ from mlperf_registry.compose.override import Override
 from mlperf_registry.compose.parsed_cache import ParsedCache
 from mlperf_registry.compose.tuned import Tuned
 from mlperf_registry.compose.tuned_file import Vocabulary
+from mlperf_registry.compose.users_system import check_users_system, gpu_of, replaces_shipped
 from mlperf_registry.plugins import conf_roots
 from mlperf_registry.roots import conf_root, system_roots
 from mlperf_registry.schema.nearest import nearest
@@ -36,6 +38,7 @@ TUNED = "tuned"
 """Group whose options are published variants, merged from files by ``Tuned``."""
 TUNED_ROUND = "tuned_round"
 """Group with an option for every round that has tuned values, generated where it has no file."""
+SYSTEM = "system"
 EXPERIMENT = "experiment"
 """Group of the user's own overlays; it need not have any."""
 
@@ -51,7 +54,7 @@ class Roots:
     plugins: tuple[Path, ...] = ()
     """Folders of the same form that other distributions bring."""
     systems: tuple[Path, ...] = ()
-    """Folders of the user's own systems, one file each; the first wins."""
+    """Folders of the user's own systems, one file each."""
 
     @classmethod
     def find(
@@ -79,6 +82,7 @@ class Library:
         self._documents: dict[tuple[str, str], Document | None] = {}
         self._options: dict[str, tuple[str, ...]] = {}
         self._listed: dict[str, dict[str, Path]] = {}
+        self._replaced: dict[str, Path] = {}
         self._cache: ParsedCache | None = None
 
     @cached_property
@@ -89,7 +93,7 @@ class Library:
     @cached_property
     def groups(self) -> tuple[str, ...]:
         """Groups that a user may choose from; the generated layers follow from those choices."""
-        found = {"system"} if self.roots.systems else set()
+        found = {SYSTEM} if self.roots.systems else set()
         # The package ships no experiment, and a folder of none is not part of a checkout.
         found.update({EXPERIMENT} & _listed(self.config))
         for root in (self.roots.conf, *self.roots.plugins):
@@ -118,13 +122,20 @@ class Library:
             Vocabulary(tuple(self.options(group) for group in _VARIANT_GROUPS), self.options("backend")),
             shown=self._shown,
             load=self._read,
+            bases=Bases(self),
+        )
+
+    def replaced(self, system: str) -> str | None:
+        """The shipped file in whose place the user's file of a system stands; None for all others."""
+        return (
+            self._shown(self._replaced[system]) if system in self._files(SYSTEM) and system in self._replaced else None
         )
 
     def options(self, group: str) -> tuple[str, ...]:
         """The options of a group, sorted; of the generated groups too.
 
         Raises:
-            ConfigError: when two roots bring the same option.
+            ConfigError: when two files bring the same option, and none says that it replaces the other.
         """
         if group not in self._options:
             source = {BENCHMARK_FIELDS: "benchmark", BACKEND_FIELDS: "backend"}.get(group)
@@ -228,7 +239,13 @@ class Library:
         document = self._read(path, self._shown(path))
         if group:
             check_option_file(group, document)
+        if group == SYSTEM and path.parent in self.roots.systems:
+            check_users_system(option, document, self._shipped(SYSTEM), self._shipped_gpus)
         return document
+
+    def _shipped_gpus(self) -> set[str]:
+        documents = (self._read(path, self._shown(path)) for path in self._shipped(SYSTEM).values())
+        return {gpu for document in documents if (gpu := gpu_of(document)) is not None}
 
     def _round(self, option: str) -> Document | None:
         folder = self.tuned.folder(option)
@@ -267,32 +284,60 @@ class Library:
         return self._listed[group]
 
     def _list(self, group: str) -> dict[str, Path]:
+        found = dict(self._shipped(group))
+        if group not in (SYSTEM, EXPERIMENT):
+            return found
+        mine: dict[str, Path] = {}
+        problems = []
+        for root in self.roots.systems:
+            for option, path in _yaml_files(root if group == SYSTEM else root / EXPERIMENT):
+                if option in mine:
+                    problems.append(self._clash(group, option, mine[option], path))
+                    continue
+                mine[option] = path
+                if group == SYSTEM and option in found and self._replaces(path):
+                    self._replaced[option] = found[option]
+                elif option in found:
+                    problems.append(self._clash(group, option, found[option], path))
+        problems.extend(self._twins(group, found, mine))
+        if problems:
+            raise ConfigError(problems)
+        return {**found, **mine}
+
+    def _shipped(self, group: str) -> dict[str, Path]:
+        """The files of a group's options that are not the user's."""
         found: dict[str, Path] = {}
-        clashes = []
+        problems = []
         for root in (self.roots.conf, *self.roots.plugins):
             for option, path in _yaml_files(root / group):
                 if option in found:
-                    clashes.append((option, found[option], path))
+                    problems.append(self._clash(group, option, found[option], path))
                 found[option] = path
-        if group in ("system", EXPERIMENT):
-            mine: dict[str, Path] = {}
-            for root in self.roots.systems:
-                for option, path in _yaml_files(root if group == "system" else root / EXPERIMENT):
-                    if option in found:
-                        clashes.append((option, found[option], path))
-                    mine.setdefault(option, path)
-            found.update(mine)
-        if clashes:
-            raise ConfigError(
-                Problem(
-                    f"{group}={option}",
-                    f"two files define it: {first} and {second}",
-                    str(second),
-                    hint="rename one of them",
-                )
-                for option, first, second in clashes
-            )
+        if problems:
+            raise ConfigError(problems)
         return found
+
+    def _replaces(self, path: Path) -> bool:
+        try:
+            return replaces_shipped(self._read(path, self._shown(path)))
+        except ConfigError:
+            return True  # whether it does cannot be read: that is told, and nothing about clashes
+
+    def _clash(self, group: str, option: str, first: Path, second: Path) -> Problem:
+        message = f"two files define it: {self._shown(first)} and {self._shown(second)}"
+        hint = "rename one of them"
+        if group == SYSTEM and first.parent not in self.roots.systems and second.parent in self.roots.systems:
+            hint = "rename yours, or write system: {replaces_shipped: true} into it, to use it in place of the other"
+        return Problem(f"{group}={option}", message, self._shown(second), hint=hint)
+
+    def _twins(self, group: str, shipped: Mapping[str, Path], mine: Mapping[str, Path]) -> Iterator[Problem]:
+        """The user's options whose names differ from another's in case alone: folders of results may not tell them."""
+        folded = {option.lower(): option for option in shipped}
+        for option, path in mine.items():
+            twin = folded.setdefault(option.lower(), option)
+            if twin != option:
+                message = f"differs from {twin} only in the case of its letters"
+                yield Problem(f"{group}={option}", message, self._shown(path), hint="rename the file, and its id")
 
     def _shown(self, path: Path) -> str:
         """A path for people: ours as conf/..., a plug-in's below its package, the user's from where they work."""

@@ -12,7 +12,7 @@ from mlperf_registry.compose.ancestry import ancestors
 from mlperf_registry.compose.composed import Composed
 from mlperf_registry.compose.document import GENERATED, Document
 from mlperf_registry.compose.library import Library
-from mlperf_registry.compose.tree import Leaf, Path, find
+from mlperf_registry.compose.tree import Leaf, Path, find, walk
 from mlperf_registry.schema.problem import ConfigError, Problem
 
 OWNED: Mapping[str, Path] = {
@@ -27,6 +27,7 @@ OWNED: Mapping[str, Path] = {
     "tuned_round": ("tuned_round",),
 }
 """Group to the value that names its option."""
+_BASE: Path = ("system", "base")
 
 
 def usurped(library: Library, composed: Composed) -> Iterator[Problem]:
@@ -44,6 +45,18 @@ def usurped(library: Library, composed: Composed) -> Iterator[Problem]:
             continue
         message = f"{leaf.value!r} is not what {group}={option} says of itself"
         yield Problem(".".join(path), message, leaf.origin, leaf.line, _cure(library, group, leaf.value))
+    yield from _late_bases(library, composed)
+
+
+def _late_bases(library: Library, composed: Composed) -> Iterator[Problem]:
+    """What something other than the system's file says of its base: too late, tuned values are taken over by then."""
+    said = find(composed.leaves, _BASE)
+    own = list(ancestors(library, "system", composed.choices.get("system") or ""))
+    for path, leaf in walk(said, _BASE) if type(said) is dict else ():
+        if leaf.value is not None and leaf.origin != GENERATED and not any(leaf.document is one for one in own):
+            message = "is settled before tuned values are looked up"
+            hint = "write it into the file of a system of your own"
+            yield Problem(".".join(path), message, leaf.origin, leaf.line, hint)
 
 
 def _cure(library: Library, group: str, value: Any) -> str:

@@ -1,6 +1,6 @@
 """Tuned: published and hand-tuned values: which variants there are, and what each holds, shared values included.
 
-The one truth about both: Hydra's source and the matrix ask here.
+The one truth about both: Hydra's source and the matrix ask here. A cell without a file may take a base's values over.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from functools import cache, cached_property
-from itertools import groupby, product
+from itertools import chain, groupby, product
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -18,6 +19,10 @@ from mlperf_registry.compose.document import Document, load_yaml
 from mlperf_registry.compose.tree import OutsideDialect, Tree, overlay
 from mlperf_registry.compose.tuned_file import TunedFile, Vocabulary, read_tuned_file, variant_of
 from mlperf_registry.schema.problem import ConfigError, Problem
+
+if TYPE_CHECKING:
+    from mlperf_registry.compose.bases import Bases
+    from mlperf_registry.compose.derivation import Derivation
 
 SHARED = "_shared"
 """Stands for the system in the path of a shared file."""
@@ -57,6 +62,7 @@ class Tuned:
         *,
         shown: Callable[[Path], str] = str,
         load: Callable[[Path, str], Document] = load_yaml,
+        bases: Bases | None = None,
     ) -> None:
         """Nothing is read yet.
 
@@ -65,11 +71,13 @@ class Tuned:
             vocabulary: the names that files may use.
             shown: a path's name for people.
             load: reads a file, given its path and its name.
+            bases: says which systems take over whose values; without, none does.
         """
         self._folders = folders
         self._vocabulary = vocabulary
         self._shown = shown
         self._load = load
+        self._bases = bases
         self._files: dict[TunedCell, TunedFile | None] = {}
         self._layers: dict[str, tuple[Tree, ...] | None] = {}
 
@@ -88,6 +96,36 @@ class Tuned:
         """Every cell of a system that has a file."""
         return self._cells_of.get(system, ())
 
+    def inherited_cells_of(self, system: str) -> tuple[TunedCell, ...]:
+        """Every cell of a system that has none, and takes a base's values over.
+
+        Raises:
+            ConfigError: when a base of the system is wrong.
+        """
+        bases = [derivation.base for derivation in self.derivations(system)]
+        cells = {attrs.evolve(cell, system=system) for base in bases for cell in self.cells_of(base)}
+        return tuple(sorted(cells.difference(self.cells_of(system))))
+
+    def derivations(self, system: str) -> tuple[Derivation, ...]:
+        """From which systems, nearest first, a system takes values over where it has none; mostly empty.
+
+        Raises:
+            ConfigError: when a base of the system is wrong.
+        """
+        return () if self._bases is None else self._bases.derivations(system)
+
+    def derivation(self, cell: TunedCell) -> Derivation | None:
+        """What makes the cell's values of a base's; None where it has a file, or no base has one. Errors as above."""
+        derivations = self.derivations(cell.system)
+        if not derivations or cell in self._paths:
+            return None
+        return next((one for one in derivations if attrs.evolve(cell, system=one.base) in self._paths), None)
+
+    def source(self, cell: TunedCell) -> TunedCell:
+        """The cell whose file holds for this one: itself, or that of the nearest base with one. Errors as above."""
+        derivation = self.derivation(cell)
+        return cell if derivation is None else attrs.evolve(cell, system=derivation.base)
+
     @cached_property
     def _cells_of(self) -> dict[str, tuple[TunedCell, ...]]:
         return {name: tuple(cells) for name, cells in groupby(sorted(self.cells, key=_system), key=_system)}
@@ -97,8 +135,13 @@ class Tuned:
         return self._shown(self._paths[cell])
 
     def rounds_of(self, system: str, benchmark: str, scenario: str) -> tuple[str, ...]:
-        """Rounds with a file for the cell, newest first."""
-        return self._rounds_of.get((system, benchmark, scenario), ())
+        """Rounds with values for the cell: those with a file of its own, newest first, then those of its bases."""
+        own = self._rounds_of.get((system, benchmark, scenario), ())
+        derivations = self.derivations(system)
+        if not derivations:
+            return own
+        taken = (self._rounds_of.get((one.base, benchmark, scenario), ()) for one in derivations)
+        return tuple(dict.fromkeys(chain(own, *taken)))
 
     @cached_property
     def _rounds_of(self) -> dict[tuple[str, str, str], tuple[str, ...]]:
@@ -124,19 +167,20 @@ class Tuned:
             ConfigError: when a cell's file is wrong.
         """
         variants = self._vocabulary.variants
-        for cell in self.cells:
-            file = self.file(cell)
+        heirs = () if self._bases is None else self._bases.heirs()
+        for cell in chain(self.cells, *map(self.inherited_cells_of, heirs)):
+            file = self.file(self.source(cell))
             if file is not None:
                 for variant, backend in product(file.tuned_for, file.backends):
                     yield f"{cell}/{'+'.join(variants[variant])}+{backend}"
 
     def holds(self, cell: TunedCell, variant: str, backend: str) -> bool:
-        """Whether the variant was published, for this engine library.
+        """Whether there are values for the variant and this engine library, be they a base's.
 
         Raises:
-            ConfigError: when the cell's file is wrong.
+            ConfigError: when the cell's file is wrong, or a base of its system.
         """
-        file = self.file(cell)
+        file = self.file(self.source(cell))
         return file is not None and variant in file.tuned_for and backend in file.backends
 
     def file(self, cell: TunedCell) -> TunedFile | None:
@@ -152,6 +196,8 @@ class Tuned:
 
     def layers(self, option: str) -> tuple[Tree, ...] | None:
         """The layers of an option, weakest first: shared, its deltas, cell, its deltas; None where it is untuned.
+
+        What is a base's becomes the system's own: ``Derivation`` says how.
 
         Args:
             option: ``<round>/<system>/<benchmark>/<scenario>/<accuracy target>+<harness>+<power setting>+<backend>``.
@@ -186,8 +232,13 @@ class Tuned:
         *variant, backend = names
         if not self.holds(cell, variant_of(*variant), backend):
             return None
-        files = (self.file(attrs.evolve(cell, system=SHARED)), self.file(cell))
-        return tuple(layer for file in files if file is not None for layer in file.layers(frozenset(variant)))
+        files = (self.file(attrs.evolve(cell, system=SHARED)), self.file(self.source(cell)))
+        layers = tuple(layer for file in files if file is not None for layer in file.layers(frozenset(variant)))
+        derivation = self.derivation(cell)
+        if derivation is None or self._bases is None:
+            return layers
+        fields = self._bases.fields(cell.benchmark, backend)
+        return tuple(derivation.of(layer, fields) for layer in layers)
 
     def _read(self, cell: TunedCell, path: Path) -> TunedFile:
         return read_tuned_file(self._load(path, self._shown(path)), self._vocabulary, shared=cell.system == SHARED)
