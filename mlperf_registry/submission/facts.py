@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from mlperf_registry.schema.machine import Accelerator, Machine, Nic
 from mlperf_registry.schema.sections import System
+from mlperf_registry.systems.comparison import shown_size
 
 _ENGINES = {
     "tensorrt": "TensorRT",
@@ -19,12 +20,11 @@ _ENGINES = {
     "vllm": "vLLM",
     "onnxruntime": "ONNX Runtime",
 }
-_PLATFORM = {"jetpack": "Jetpack", "cuda": "CUDA"}
-_BELOW = {"cudnn": "cuDNN", "driver": "Driver", "kernel": "Linux"}
+_PLATFORM = {"cuda": "CUDA"}
+_BELOW = {"l4t": "L4T", "cudnn": "cuDNN", "driver": "Driver", "kernel": "Linux"}
 """Name of a version to its name in descriptions, in their order."""
 
 _NVLINK_GENERATIONS = {
-    60: "1st",
     70: "2nd",
     72: "2nd",
     75: "2nd",
@@ -63,7 +63,7 @@ def machine_facts(machine: Machine) -> dict[str, str | int]:
         "host_processor_model_name": cpu.model,
         "host_processors_per_node": cpu.sockets,
         "host_processor_core_count": cpu.cores_per_socket,
-        "host_memory_capacity": None if machine.memory is None else size(machine.memory),
+        "host_memory_capacity": None if machine.memory is None else shown_size(machine.memory),
         "operating_system": machine.versions.get("os"),
         "host_networking": " and ".join(sorted({_network(nic) for nic in machine.nics})),
         "host_network_card_count": _cards(machine.nics),
@@ -133,15 +133,9 @@ def no_accelerators() -> dict[str, str | int]:
     }
 
 
-def size(amount: int) -> str:
-    """Bytes to three digits: ``79.6 GiB``, ``1.97 TiB``."""
-    unit, one = ("TiB", 2**40) if amount >= 2**40 else ("GiB", 2**30)
-    return f"{float(f'{amount / one:.3g}'):g} {unit}"
-
-
 def _of_model(name: str, vram: int | None, integrated: bool, power: float | None) -> dict[str, str | None]:
     return {
-        "accelerator_memory_capacity": "Shared with host" if integrated else None if vram is None else size(vram),
+        "accelerator_memory_capacity": "Shared with host" if integrated else None if vram is None else shown_size(vram),
         "accelerator_memory_configuration": _memory_kind(name),
         "accelerator_host_interconnect": (
             _NONE if integrated else "NVLink-C2C" if _CHIP_TO_CHIP.search(name) else None
