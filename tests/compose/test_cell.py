@@ -120,6 +120,7 @@ def test_a_system_that_builds_on_another(small_gpu_only: Library) -> None:
         "description": "A machine without an accelerator",
         "devices": ["cpu"],
         "match": {"cpu": {}, "accelerator": {}},
+        "submission": {},
     }
     assert [setting.origin for setting in composed.chain("system.id")] == [
         "conf/system/generic_cpu.yaml",
