@@ -4,6 +4,7 @@
     {"event": "progress", "issued": n, "completed": n, "elapsed_s": x}     twice a second in every phase
     {"event": "done", "failures": [...]}
     {"event": "probe", "samples_per_second": x, "latency_ns": n, "multi_stream_latency_ns": n}
+    {"event": "note", "message": "..."}
     {"event": "error", "kind": "NotReady" | "RunFailed", "message": "..."}
 
 The phase is ``load`` whenever samples are loaded, also between and within the others. Progress keeps coming from a
@@ -75,6 +76,10 @@ class Events:
             latency_ns=latency_ns,
             multi_stream_latency_ns=multi_stream_latency_ns,
         )
+
+    def note(self, message: str) -> None:
+        """Something that whoever watches should know, though nothing ends for it."""
+        self._send("note", message=message)
 
     def error(self, kind: str, message: str) -> None:
         """Why the child ends without a result."""

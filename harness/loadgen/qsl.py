@@ -33,7 +33,7 @@ class QSL:
         Args:
             dataset: where samples come from.
             performance_sample_count: samples held during a performance run; 0 for the whole set.
-            loading: entered while the data set loads samples, which may take minutes.
+            loading: entered while samples come into memory, which may take minutes.
 
         Raises:
             ValueError: when the data set has fewer samples than that.
@@ -65,14 +65,14 @@ class QSL:
         """
         wanted = np.asarray(indices, np.int64)
         with self._loading():
-            columns = self._dataset.load(wanted)
+            columns = {
+                name: column if isinstance(column, Ragged) else np.ascontiguousarray(column)
+                for name, column in self._dataset.load(wanted).items()
+            }
         for name, column in columns.items():
             if len(column) != len(wanted):
                 raise ValueError(f"The data set returned {len(column)} rows of {name} for {len(wanted)} samples.")
-        self._columns = {
-            name: column if isinstance(column, Ragged) else np.ascontiguousarray(column)
-            for name, column in columns.items()
-        }
+        self._columns = columns
         self._slot_of.fill(_ABSENT)
         self._slot_of[wanted] = np.arange(len(wanted))
 

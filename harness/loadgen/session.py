@@ -18,6 +18,7 @@ from harness.loadgen.events import Events
 from harness.loadgen.qsl import QSL
 from harness.loadgen.runner import Runner
 from harness.loadgen.sut import SUT, Answers
+from harness.numa import Placement
 from mlperf_registry import plugins
 from mlperf_registry.schema.plan import LoadGenSettings
 from mlperf_registry.schema.problem import RunFailed
@@ -175,8 +176,9 @@ def open_session(
     events.phase("load")
     if dataset is None:
         dataset = open_dataset(run)
+    placement = Placement.of(run.workload.runtime.numa_config, events.note)
     try:
-        qsl = QSL(dataset, settings.performance_sample_count_override, events.loading)
+        qsl = QSL(dataset, settings.performance_sample_count_override, partial(_loading, events, placement))
     except ValueError as error:
         raise RunFailed(str(error)) from error
     if runner is None:
@@ -192,6 +194,12 @@ def open_session(
         session.close()
         raise
     return session
+
+
+@contextmanager
+def _loading(events: Events, placement: Placement) -> Iterator[None]:
+    with events.loading(), placement.memory():
+        yield
 
 
 def open_dataset(run: Run) -> Dataset:

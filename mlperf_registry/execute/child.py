@@ -163,6 +163,8 @@ class _Watch:
         self._alive = time.monotonic()
         if event.get("event") == "phase":
             self._phase = str(event["name"])
+        elif event.get("event") == "note":
+            self._show.note(str(event["message"]))
 
     def require_alive(self) -> None:
         """Check that the child gets on.

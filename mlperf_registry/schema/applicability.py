@@ -36,6 +36,9 @@ NVIDIA = (*TENSORRT, "tensorrt_llm")
 GPU = (*NVIDIA, "vllm")
 """Engine libraries that run on GPUs of this machine."""
 
+IN_PROCESS = (*GPU, "onnxruntime")
+"""Engine libraries whose threads and memory are the harness's own."""
+
 _OPTIONS = {name: option for option, name in SCENARIO_NAMES.items()}
 
 

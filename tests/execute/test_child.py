@@ -47,6 +47,10 @@ def follow(tmp_path, monkeypatch):
 class Recorder(Silent):
     def __init__(self):
         self.seen = []
+        self.notes = []
+
+    def note(self, message):
+        self.notes.append(message)
 
     def samples(self, *, completed, rate, elapsed, minimum):
         self.seen.append((completed, rate))
@@ -67,6 +71,12 @@ def test_the_last_event_is_the_answer_and_progress_is_passed_on(follow):
     )
     assert done["failures"] == ["one"]
     assert recorder.seen == [(5, 10.0), (20, 30.0)]
+
+
+def test_a_note_reaches_whoever_watches(follow):
+    recorder = Recorder()
+    follow("say(event='note', message='memory lies anywhere'); say(event='done', failures=[])", progress=recorder)
+    assert recorder.notes == ["memory lies anywhere"]
 
 
 def test_a_crash_names_the_signal_and_the_last_line_of_the_log(follow):

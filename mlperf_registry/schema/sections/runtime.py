@@ -13,13 +13,15 @@ from mlperf_registry.schema import bounds
 from mlperf_registry.schema.applicability import (
     GPU,
     HARNESS_BATCHED,
+    IN_PROCESS,
     MULTISTREAM,
     NVIDIA,
     OFFLINE,
     SERVER,
     TENSORRT,
 )
-from mlperf_registry.schema.knob import Applies, at_least, between, knob, matches
+from mlperf_registry.schema.knob import Applies, at_least, between, knob
+from mlperf_registry.schema.numa_string import numa_form
 from mlperf_registry.schema.sections.builder import DLA
 
 _BATCHED = Applies(benchmarks=HARNESS_BATCHED, scenarios=(*OFFLINE, *MULTISTREAM, *SERVER))
@@ -84,12 +86,14 @@ class Runtime:
     )
     use_jemalloc: bool = knob("Allocate host memory with jemalloc.", applies=_GPU, default=False)
     gpu_indices: tuple[int, ...] = knob(
-        "Indices of the GPUs to use; empty: all of the system.", applies=_GPU, default=()
+        "Indices of the GPUs to use; empty: all of the system.", applies=_GPU, scales="never", default=()
     )
     numa_config: str | None = knob(
-        "Accelerators and CPU cores of each NUMA node, as GPUs:cores&GPUs:cores; empty: no binding.",
-        check=matches(r"|([\d,-]+:)?[\d,-]+(&([\d,-]+:)?[\d,-]+)*", "0-3:0-27&4-7:28-55"),
-        applies=_GPU,
+        "GPUs and CPU cores of each NUMA node, node 0's first, as GPUs:cores&GPUs:cores; a node may be left empty, or "
+        "have cores only; empty: no binding.",
+        check=numa_form,
+        applies=Applies(backends=IN_PROCESS),
+        scales="never",
         default=None,
     )
     dla_copy_streams: int | None = knob(

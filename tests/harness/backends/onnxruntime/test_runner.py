@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -277,17 +278,62 @@ def test_closing_ends_the_threads(workload: Workload, engine: Path, sink: Record
 @pytest.mark.parametrize(
     ("cores", "instances", "threads", "scenario", "layout"),
     [
-        (8, None, 0, "Offline", Layout(8, 1)),
-        (8, None, 0, "Server", Layout(8, 1)),
-        (8, None, 0, "SingleStream", Layout(1, 8)),
-        (8, None, 0, "MultiStream", Layout(1, 8)),
-        (8, None, 3, "Offline", Layout(2, 3)),
-        (2, None, 4, "Offline", Layout(1, 4)),
-        (8, 2, 0, "Offline", Layout(2, 4)),
-        (8, 2, 0, "SingleStream", Layout(2, 4)),
-        (2, 4, 0, "Offline", Layout(4, 1)),
-        (8, 3, 2, "Server", Layout(3, 2)),
+        ([8], None, 0, "Offline", Layout((0,) * 8, 1)),
+        ([8], None, 0, "Server", Layout((0,) * 8, 1)),
+        ([8], None, 0, "SingleStream", Layout((0,), 8)),
+        ([8], None, 0, "MultiStream", Layout((0,), 8)),
+        ([8], None, 3, "Offline", Layout((0,) * 2, 3)),
+        ([2], None, 4, "Offline", Layout((0,), 4)),
+        ([8], 2, 0, "Offline", Layout((0,) * 2, 4)),
+        ([8], 2, 0, "SingleStream", Layout((0,) * 2, 4)),
+        ([2], 4, 0, "Offline", Layout((0,) * 4, 1)),
+        ([8], 3, 2, "Server", Layout((0,) * 3, 2)),
+        ([2, 2], None, 0, "Offline", Layout((0, 1, 0, 1), 1)),
+        ([8, 8], None, 3, "Offline", Layout((0, 1, 0, 1), 3)),
+        ([1, 3], None, 0, "Offline", Layout((1, 1, 0, 1), 1)),
+        ([8, 8], 3, 0, "Offline", Layout((0, 1, 0), 4)),
+        ([4, 8], None, 0, "SingleStream", Layout((1,), 8)),
     ],
 )
-def test_cores_are_shared_out(cores: int, instances: int | None, threads: int, scenario: str, layout: Layout) -> None:
+def test_cores_are_shared_out(
+    cores: list[int], instances: int | None, threads: int, scenario: str, layout: Layout
+) -> None:
     assert share_cores(cores, instances, threads, scenario) == layout  # type: ignore[arg-type]
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="threads are bound to cores on Linux only")
+@pytest.mark.parametrize("threads", [1, 2])
+def test_instances_stay_on_the_cores_of_their_node(
+    workload: Workload, engine: Path, runner: OnnxRuntimeRunner, sink: Recorder, threads: int
+) -> None:
+    free = os.sched_getaffinity(0)
+    core = min(free)
+    run = make_run(workload, engine)
+    run = attrs.evolve(
+        run,
+        workload=attrs.evolve(
+            run.workload,
+            runtime=attrs.evolve(run.workload.runtime, numa_config=f"&{core}"),
+            backend=attrs.evolve(
+                run.workload.backend, options=attrs.evolve(run.workload.backend.options, intra_op_threads=threads)
+            ),
+        ),
+    )
+    before = _threads()
+    runner.open(run, loaded(), sink)
+    # ONNX Runtime starts the threads of a session beyond the first itself.
+    started = _threads() - before
+    assert len(started) == 2 * threads
+    submit_all(runner, np.arange(SAMPLES), 16)
+    runner.drain()
+    deadline = time.monotonic() + 5
+    while any(os.sched_getaffinity(thread) != {core} for thread in started):
+        assert time.monotonic() < deadline, "a thread is not bound"
+        time.sleep(0.01)
+    assert os.sched_getaffinity(0) == free
+    assert len(sink.outputs) == SAMPLES
+
+
+def _threads() -> set[int]:
+    """This process's, as Linux numbers them."""
+    return {int(task.name) for task in Path("/proc/self/task").iterdir()}
