@@ -13,6 +13,7 @@ from mlperf_registry.digest import config_digest
 from mlperf_registry.execute.child import run_probe, run_test
 from mlperf_registry.execute.engine_cache import engine_folder, find_engine, get_engine
 from mlperf_registry.execute.host import distribution_version
+from mlperf_registry.execute.numa import require_numa
 from mlperf_registry.execute.progress import Progress
 from mlperf_registry.execute.rates import (
     missing_rate,
@@ -70,12 +71,13 @@ def plan_for(workload: Workload, progress: Progress, *, runs: bool = True) -> Pl
 
 
 def require_ready(workload: Workload) -> None:
-    """Check that engine library, model and data are here, before minutes go into an engine.
+    """Check that cores, engine library, model and data are here, before minutes go into an engine.
 
     Raises:
         NotReady: with everything that is missing.
-        ConfigError: when options of model or data contradict each other.
+        ConfigError: when options of model or data contradict each other, or this machine lacks what numa_config names.
     """
+    require_numa(workload)
     lacks = []
     for requirement in (_find_library, _find_model, _open_data):
         try:
