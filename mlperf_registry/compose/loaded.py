@@ -76,6 +76,8 @@ def load(library: Library, overrides: Sequence[Override]) -> Loaded:
 
     path = ConfigSearchPathImpl()
     path.append("hydra", "pkg://hydra.conf")
+    # Before conf/, so that Hydra takes the same file for an option as the library does, be it the user's.
+    path.append("mlperf", "mlperf://roots")
     path.append("main", f"file://{library.roots.conf}")
     path.append("schema", "structured://")
     # Hydra wants a job name, which hydra.main would otherwise set in a global.

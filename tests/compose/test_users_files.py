@@ -202,3 +202,49 @@ def test_files_are_named_from_where_the_user_works(
     monkeypatch.chdir(tmp_path)
     (explained,) = having().explain("system.id", ["system=box"])
     assert explained.chain[-1].origin == "systems/box.yaml"
+
+
+def test_two_systems_of_one_name_are_told_apart_by_nobody(checkout: Path, write: Write) -> None:
+    root = write({"one/box.yaml": BOX, "two/box.yaml": BOX})
+    registry = Registry.load(checkout / "conf", systems=(root / "one", root / "two"), plugins=())
+    (said,) = refused(registry, "system=box")
+    assert "two files define it" in said
+    assert "one/box.yaml and " in said
+    assert "two/box.yaml (rename one of them)" in said
+
+
+def test_a_shipped_system_is_replaced_only_where_the_file_says_so(having: Callable[..., Registry]) -> None:
+    text = HEADER + "system: {id: L4x1, devices: [gpu], description: mine}\n"
+    (said,) = refused(having({"L4x1.yaml": text}), "system=L4x1")
+    assert "two files define it: conf/system/L4x1.yaml and " in said
+    assert "replaces_shipped: true" in said
+    registry = having({"L4x1.yaml": text.replace("id:", "replaces_shipped: true, id:")})
+    assert registry.get(system="L4x1", benchmark="resnet50").system.description == "mine"
+    assert registry.get(system="L4x1", benchmark="resnet50").tuned_round == "v4.1"
+    assert registry.library.replaced("L4x1") == "conf/system/L4x1.yaml"
+    assert registry.library.replaced("L4x2") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "section", "said"),
+    [
+        ("L4x3", "replaces_shipped: true", "there is no shipped system 'L4x3' to replace (did you mean L4x"),
+        ("l4X1", "description: x", "differs from L4x1 only in the case of its letters"),
+        ("Box", "description: x", "only in the case of its letters"),
+        ("new", "match: {accelerator: {gpu: L5}}", "unknown GPU name 'L5'"),
+        ("new", "match: {accelerator: {gpu: H100_SXM_80G}}", "did you mean H100_SXM_80GB"),
+    ],
+)
+def test_what_only_a_users_system_can_say_wrongly(
+    having: Callable[..., Registry], name: str, section: str, said: str
+) -> None:
+    text = HEADER + f"system: {{id: {name}, devices: [gpu], {section}}}\n"
+    assert said in "\n".join(refused(having({f"{name}.yaml": text}), f"system={name}", "benchmark=resnet50"))
+
+
+@pytest.mark.parametrize("accelerator", ["gpu: L4", "gpu: L5, names: [NVIDIA L5]", 'gpu: L5, pci_ids: ["27B8"]'])
+def test_a_gpu_is_known_by_a_shipped_name_or_by_more_than_its_name(
+    having: Callable[..., Registry], accelerator: str
+) -> None:
+    text = HEADER + f"system: {{id: new, devices: [gpu], match: {{accelerator: {{{accelerator}}}}}}}\n"
+    assert having({"new.yaml": text}).get(system="new", benchmark="resnet50").system.id == "new"
