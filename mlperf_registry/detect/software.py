@@ -13,6 +13,9 @@ _DISTRIBUTIONS = {
     "cudnn": ("nvidia-cudnn-cu13", "nvidia-cudnn-cu12"),
     "tensorrt": ("tensorrt", "tensorrt-cu13", "tensorrt-cu12"),
     "tensorrt_rtx": ("tensorrt-rtx", "tensorrt-rtx-cu13", "tensorrt-rtx-cu12"),
+    "tensorrt_llm": ("tensorrt-llm",),
+    "vllm": ("vllm",),
+    "onnxruntime": ("onnxruntime", "onnxruntime-gpu"),
 }
 """Python distributions that bring a library, the likelier first."""
 
@@ -25,7 +28,7 @@ def read_versions(host: Host) -> FrozenMap[str]:
     """Version by name, of what is there.
 
     driver; cuda_driver: the newest CUDA that the driver runs; cuda: the CUDA that is installed, else that one; cudnn;
-    tensorrt; tensorrt_rtx; os; l4t: NVIDIA's Linux for Jetson; kernel.
+    tensorrt; tensorrt_rtx; tensorrt_llm; vllm; onnxruntime; os; l4t: NVIDIA's Linux for Jetson; kernel.
     """
     facts = host.nvml()
     driver, cuda_driver = (None, None) if isinstance(facts, str) else (facts.driver, facts.cuda)
@@ -35,7 +38,7 @@ def read_versions(host: Host) -> FrozenMap[str]:
         "cuda": _cuda_toolkit(host) or _installed(host, "cuda") or cuda_driver,
         "cudnn": _installed(host, "cudnn"),
         "tensorrt": _installed(host, "tensorrt") or _tensorrt_header(host),
-        "tensorrt_rtx": _installed(host, "tensorrt_rtx"),
+        **{name: _installed(host, name) for name in ("tensorrt_rtx", "tensorrt_llm", "vllm", "onnxruntime")},
         "os": _os(host),
         "l4t": _l4t(host),
         "kernel": host.kernel,

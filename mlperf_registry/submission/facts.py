@@ -21,8 +21,8 @@ _ENGINES = {
     "onnxruntime": "ONNX Runtime",
 }
 _PLATFORM = {"cuda": "CUDA"}
-_BELOW = {"l4t": "L4T", "cudnn": "cuDNN", "driver": "Driver", "kernel": "Linux"}
-"""Name of a version to its name in descriptions, in their order."""
+_BELOW = {"l4t": "L4T", "cudnn": "cuDNN", "driver": "Driver", "kernel": ""}
+"""Name of a version to its name in descriptions, in their order; a kernel's version says its name."""
 
 _NVLINK_GENERATIONS = {
     70: "2nd",
@@ -60,7 +60,7 @@ def machine_facts(machine: Machine) -> dict[str, str | int]:
     """What the host shows, whatever its accelerators; an unknown fact has no key."""
     cpu = machine.cpu
     found = {
-        "host_processor_model_name": cpu.model,
+        "host_processor_model_name": f"ARM {cpu.model}" if cpu.model and cpu.vendor == "ARM" else cpu.model,
         "host_processors_per_node": cpu.sockets,
         "host_processor_core_count": cpu.cores_per_socket,
         "host_memory_capacity": None if machine.memory is None else shown_size(machine.memory),
@@ -80,7 +80,7 @@ def software_facts(machine: Machine, *, accelerated: bool) -> dict[str, str]:
 
     def listed(*tables: dict[str, str]) -> Iterator[str]:
         for table in tables:
-            yield from (f"{label} {versions[name]}" for name, label in table.items() if name in versions)
+            yield from (f"{label} {versions[name]}".lstrip() for name, label in table.items() if name in versions)
 
     found = {"other_software_stack": ", ".join(listed(engines, platform, below))}
     if any(name in versions for name in engines):  # CUDA alone runs no network
