@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from mlperf_registry import plugins
@@ -10,7 +10,7 @@ from mlperf_registry.compose.tuned import TunedCell
 from mlperf_registry.rules.plan import forbidden
 from mlperf_registry.schema.cell import AXES, POWER_NAMES, SCENARIO_NAMES, TARGET_NAMES, Cell
 from mlperf_registry.schema.problem import ConfigError, NotReady
-from mlperf_registry.schema.sections import System
+from mlperf_registry.systems.relative import Kind, nearest_first
 
 if TYPE_CHECKING:
     from mlperf_registry.registry import CellRecord, Registry
@@ -80,7 +80,7 @@ class Relatives:
             # Rounds come in order, so that the newest stays.
             self._tuned.setdefault((cell.benchmark, cell.scenario), {})[cell.system] = cell
         self._nearest: dict[tuple[str, str, str], str | None] = {}
-        self._likeness: dict[tuple[str, str], float] = {}
+        self._likest: dict[str, tuple[str, ...]] = {}
 
     def of(self, cell: Cell, state: str) -> Row:
         """``relative``, as ``<round>/<system>/<benchmark>/<scenario>`` or None, and ``harness_code``."""
@@ -94,27 +94,23 @@ class Relatives:
         }
 
     def _find(self, system: str, benchmark: str, scenario: str) -> str | None:
-        """The system itself with another variant, else a base, else the one most like it by accelerator and number."""
+        """The system itself with another variant, else a base, else the one most like it by its accelerators."""
         there = self._tuned.get((benchmark, scenario), {})
         if system in there:
             return str(there[system])
         for derivation in self._registry.library.tuned.derivations(system):
             if derivation.base in there:
                 return str(there[derivation.base])
-        mine = self._identities.system(system)
-        others = []
-        for name, cell in there.items():
-            try:
-                other = self._identities.system(name)
-            except ConfigError:
-                continue
-            if (mine.accelerator is None) == (other.accelerator is None):
-                unlike = abs(other.accelerator_count - mine.accelerator_count)
-                others.append((-self._alike(mine, other), unlike, name, str(cell)))
-        return min(others)[-1] if others else None
+        return next((str(there[name]) for name in self._by_likeness(system) if name in there), None)
 
-    def _alike(self, one: System, other: System) -> float:
-        key = (one.accelerator or one.id, other.accelerator or other.id)
-        if key not in self._likeness:
-            self._likeness[key] = difflib.SequenceMatcher(None, *key, autojunk=False).ratio()
-        return self._likeness[key]
+    def _by_likeness(self, system: str) -> tuple[str, ...]:
+        """Ids of the systems with tuned values and with or without accelerators as this one, most alike first."""
+        if system not in self._likest:
+            mine = self._identities.system(system)
+            others = []
+            for name in sorted({name for there in self._tuned.values() for name in there}):
+                with suppress(ConfigError):
+                    others.append(self._identities.system(name))
+            alike = [other for other in others if (mine.accelerator is None) == (other.accelerator is None)]
+            self._likest[system] = tuple(other.id for other in nearest_first(Kind.of_system(mine), alike))
+        return self._likest[system]

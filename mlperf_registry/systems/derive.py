@@ -67,7 +67,7 @@ def derive(machine: Machine, relative: Relative | System | None, name: str | Non
 def base_of(mine: Kind, kin: System) -> SystemBase:
     """What to take over of a relative, and how: rates go by accelerators, sizes by their memory, never up."""
     theirs = Kind.of_system(kin)
-    rate = mine.count * mine.compute_share / (theirs.count * theirs.compute_share) if mine.count and theirs.count else 1
+    rate = mine.capacity / theirs.capacity if mine.capacity and theirs.capacity else 1.0
     size = 1.0
     if mine.vram and theirs.vram:
         there = min(theirs.vram, key=lambda vram: abs(vram - mine.vram[0]))

@@ -1,11 +1,10 @@
-"""match(): which known system a machine is, by the rules that fit it best, and what the near misses differ in.
+"""match(): which known system a machine is, by the most rules that hold, and what the near misses differ in.
 
 A fact that could not be read refutes nothing, except that number and model of the accelerators must be seen.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Iterable
 from functools import cached_property
 from itertools import takewhile
@@ -15,7 +14,7 @@ import attrs
 from mlperf_registry.schema.machine import Machine
 from mlperf_registry.schema.sections import System
 from mlperf_registry.systems.comparison import Comparison, compare, models_of
-from mlperf_registry.systems.relative import Degree, Kind, likeness
+from mlperf_registry.systems.relative import Degree, Kind, apart, likeness
 
 NEAR_MISSES = 5
 """How many systems that do not match are told."""
@@ -73,8 +72,9 @@ class Matching:
 def match(machine: Machine, systems: Iterable[System], *, own: Collection[str] = ()) -> Matching:
     """Which of ``systems`` the machine is.
 
-    The most rules confirmed win; of equals the user's own, then the one that NVIDIA still supports, then the newest.
-    An older id gives way to the system that it is the same hardware as, where that matches too.
+    The user's own come before shipped ones, since whoever registers a system means it. Then the most rules confirmed
+    win; of equals the one that NVIDIA still supports, then the newest. An older id gives way to the system that it is
+    the same hardware as, where that matches too.
 
     Args:
         machine: what was detected.
@@ -87,12 +87,12 @@ def match(machine: Machine, systems: Iterable[System], *, own: Collection[str] =
     fitting = [one for one in judged if one.matches]
     ids = {one.system.id for one in fitting}
 
-    def standing(one: Candidate) -> tuple[bool, int, bool, int]:
+    def standing(one: Candidate) -> tuple[bool, bool, int, int]:
         system = one.system
         return (
             system.same_hardware_as in ids,
-            -one.specificity,
             system.id not in own,
+            -one.specificity,
             _STATUSES.index(system.status),
         )
 
@@ -113,13 +113,15 @@ def _version(name: str) -> tuple[int, ...]:
 
 
 def _near_misses(machine: Machine, others: Iterable[Candidate]) -> list[Candidate]:
+    """Systems of the same or a similar GPU, those that differ in fewer rules first; what identifies counts twice."""
     mine = Kind.of_machine(machine)
-
-    def distance(one: Candidate) -> tuple[float, ...]:
-        like = likeness(mine, Kind.of_system(one.system))
-        wrong = sum(one.identifies for one in one.differing) + len(one.unconfirmed)
-        count = abs(math.log(max(one.system.accelerator_count, 1) / max(mine.count, 1)))
-        return (like.degree, wrong + len(one.differing), count, like.distance, -one.specificity)
-
-    similar = [one for one in others if likeness(mine, Kind.of_system(one.system)).degree <= Degree.SAME_CAPABILITY]
-    return sorted(similar, key=lambda one: (*distance(one), one.system.id))[:NEAR_MISSES]
+    ranked = []
+    for one in others:
+        theirs = Kind.of_system(one.system)
+        like = likeness(mine, theirs)
+        if like.degree <= Degree.SAME_CAPABILITY:
+            wrong = len(one.differing) + len(one.unconfirmed) + sum(rule.identifies for rule in one.differing)
+            number = apart(mine.capacity, theirs.capacity)
+            ranked.append(((like.degree, wrong, number, like.distance, -one.specificity, one.system.id), one))
+    ranked.sort(key=lambda pair: pair[0])
+    return [one for _, one in ranked[:NEAR_MISSES]]

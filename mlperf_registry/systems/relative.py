@@ -115,8 +115,14 @@ class Kind:
         slices = _SLICE.match(self.mig_profile or "")
         if slices is None:
             return 1.0
-        of = _SLICES_OF_A30 if any(re.search(r"\bA30\b", name) for name in self.model.names) else _SLICES
-        return int(slices[1]) / of
+        names = (*self.model.names, self.model.label or "")
+        of_a30 = any(re.search(r"\bA30\b", name) for name in names)
+        return int(slices[1]) / (_SLICES_OF_A30 if of_a30 else _SLICES)
+
+    @property
+    def capacity(self) -> float:
+        """All accelerators together, in whole GPUs."""
+        return self.count * self.compute_share
 
 
 def likeness(one: Kind, other: Kind) -> Likeness:
@@ -125,15 +131,15 @@ def likeness(one: Kind, other: Kind) -> Likeness:
         return Likeness(Degree.OTHER_DEVICE, 0.0)
     if not one.gpu:
         return _processors(one, other)
-    sizes = _ratio(_closest(one.vram, other.vram)) + _ratio((one.power_limit_watts, other.power_limit_watts))
+    sizes = apart(*_closest(one.vram, other.vram)) + apart(one.power_limit_watts, other.power_limit_watts)
     if one.model.is_same_as(other.model):
         return Likeness(Degree.SAME_MODEL, sizes)
     if one.integrated != other.integrated:
         return Likeness(Degree.OTHER_DEVICE, sizes + _generations_apart(one, other))
     if one.compute_sm is not None and one.compute_sm == other.compute_sm:
         return Likeness(Degree.SAME_CAPABILITY, sizes)
-    apart = _generations_apart(one, other)
-    return Likeness(Degree.SAME_DEVICE if apart else Degree.SAME_GENERATION, sizes + apart)
+    between = _generations_apart(one, other)
+    return Likeness(Degree.SAME_DEVICE if between else Degree.SAME_GENERATION, sizes + between)
 
 
 @attrs.frozen
@@ -160,16 +166,17 @@ def relative(machine: Machine, systems: Iterable[System], tuned: Collection[str]
     if not machine.accelerators:
         return None
     mine = Kind.of_machine(machine)
-    found = nearest_system(mine, (system for system in systems if "gpu" in system.devices), tuned)
-    if found is None:
+    ranked = nearest_first(mine, (system for system in systems if "gpu" in system.devices), tuned)
+    if not ranked:
         return None
+    found = ranked[0]
     theirs = Kind.of_system(found)
     degree = likeness(mine, theirs).degree
     return Relative(found, degree, tuple(_reasons(mine, theirs, found, degree, tuned)))
 
 
-def nearest_system(kind: Kind, systems: Iterable[System], tuned: Collection[str] = ()) -> System | None:
-    """Of ``systems``, the one most like ``kind``; None of none."""
+def nearest_first(kind: Kind, systems: Iterable[System], tuned: Collection[str] = ()) -> list[System]:
+    """``systems`` in order of their likeness to ``kind``; the meaning of ``tuned`` is that of ``relative``."""
 
     def distance(system: System) -> tuple[float | str, ...]:
         theirs = Kind.of_system(system)
@@ -180,13 +187,17 @@ def nearest_system(kind: Kind, systems: Iterable[System], tuned: Collection[str]
             like.distance,
             kind.architecture != theirs.architecture,
             system.status != "known" or system.same_hardware_as is not None,
-            _ratio((max(kind.count, 1), max(theirs.count, 1))),
-            kind.mig_profile != theirs.mig_profile,
+            apart(kind.capacity, theirs.capacity),
             len(system.id),
             system.id,
         )
 
-    return min(systems, key=distance, default=None)
+    return sorted(systems, key=distance)
+
+
+def apart(one: float | None, other: float | None) -> float:
+    """How far apart two sizes are, in powers of e; 0 where one is not known."""
+    return abs(math.log(one / other)) if one and other else 0.0
 
 
 def _processors(one: Kind, other: Kind) -> Likeness:
@@ -198,18 +209,14 @@ def _processors(one: Kind, other: Kind) -> Likeness:
 
 
 def _shared(one: str, other: str) -> float:
-    mine, theirs = set(one.lower().split()), set(other.lower().split())
-    return len(mine & theirs) / len(mine | theirs)
+    """The share of words without digits, which are numbers of models and clocks, that two names have in common."""
+    mine, theirs = (set(re.findall(r"\b[a-z]{3,}\b", name.lower())) for name in (one, other))
+    return len(mine & theirs) / len(mine | theirs) if mine and theirs else 0.0
 
 
 def _closest(one: tuple[int, ...], other: tuple[int, ...]) -> tuple[int | None, int | None]:
     pairs = [(a, b) for a in one for b in other]
-    return min(pairs, key=_ratio, default=(None, None))
-
-
-def _ratio(pair: tuple[float | None, float | None]) -> float:
-    one, other = pair
-    return abs(math.log(one / other)) if one and other else 0.0
+    return min(pairs, key=lambda pair: apart(*pair), default=(None, None))
 
 
 def _generations_apart(one: Kind, other: Kind) -> float:

@@ -42,16 +42,16 @@ def yaml_of(system: System, *, comments: bool = True, example: TunedExample | No
     """
     lines = [HEADER]
     if comments:
-        lines.append(f"# {system.id}: written from what this machine shows. Change what is wrong, then:")
-        lines.append(f"#   mlperf systems check systems/{system.id}.yaml")
+        lines.append(
+            "# Written from what the machine shows. After a change, `mlperf systems check FILE` says whether it holds."
+        )
     lines.append("system:")
     for key, value in tree_of(system).items():
         if comments:
             lines.extend(f"  # {line}" for line in _comments(key, system))
         lines.extend(lines_of({key: value}, 2))
         if comments and key == "accelerator_count" and system.category is None:
-            lines.append("  # A submission says where it belongs: datacenter, edge, or both.")
-            lines.append("  # category: datacenter")
+            lines.append("  # category: datacenter  # or edge, or datacenter,edge; a submission must say")
     if comments and example is not None:
         lines.extend(_tuned(system, example))
     return "\n".join(lines) + "\n"
@@ -93,9 +93,9 @@ def _comments(key: str, system: System) -> Iterator[str]:
 
 
 def _tuned(system: System, example: TunedExample) -> Iterator[str]:
-    path = f"tuned/{example.round}/{system.id}/{example.benchmark}/{example.scenario}.yaml"
     yield ""
-    yield f"# Measured better values? State them beside this file, in {path}, such as:"
+    yield "# Values of its own go beside this file, such as these, to be measured and bettered, into"
+    yield f"# tuned/{example.round}/{system.id}/{example.benchmark}/{example.scenario}.yaml:"
     yield "#   tuned_for: [plain]"
     for line in lines_of(dict(example.values)):
         yield f"#   {line}"
