@@ -81,12 +81,9 @@ def read_cpu(host: Host, *, one_chip: bool, notes: list[str]) -> Cpu:
     """
     blocks = _blocks(host.text(CPUINFO) or "")
     online = _cpu_list(host, f"{_CPUS}/online")
-    topology = _from_sysfs(host, online) or _from_cpuinfo(blocks)
+    topology = _from_sysfs(host, online, one_chip) or _from_cpuinfo(blocks)
     if topology is None:
         notes.append("Sockets and cores are unknown: neither /sys/devices/system/cpu nor /proc/cpuinfo says them.")
-    elif one_chip:
-        cores = topology.sockets * topology.cores_per_socket
-        topology = attrs.evolve(topology, sockets=1, cores_per_socket=cores)
     model = cpu_model(host)
     if model is None:
         notes.append("The processor's model is unknown: /proc/cpuinfo does not say it.")
@@ -146,9 +143,9 @@ def _vendor(blocks: tuple[Mapping[str, str], ...]) -> str | None:
     return None
 
 
-def _from_sysfs(host: Host, online: tuple[int, ...]) -> _Topology | None:
+def _from_sysfs(host: Host, online: tuple[int, ...], one_chip: bool) -> _Topology | None:
     """Sockets counted, cores and threads of the first one, since all are alike."""
-    sockets = tuple(_sockets(host, online))
+    sockets = ((online,) if online else ()) if one_chip else tuple(_sockets(host, online))
     if not sockets:
         return None
     threads = _cpu_list(host, f"{_CPUS}/cpu{sockets[0][0]}/topology/thread_siblings_list")

@@ -111,7 +111,7 @@ def _accelerator(
         vram=device.memory,
         power_limit_watts=device.power_limit_watts,
         nvlinks=device.nvlinks,
-        numa_node=node_of(host, f"{_PCI}/{device.pci_address}", nodes),
+        numa_node=node_of(host, device.pci_address and f"{_PCI}/{device.pci_address}", nodes),
     )
     if _is_integrated(host, board, device):
         whole = attrs.evolve(

@@ -21,9 +21,9 @@ def read_numa(host: Host, notes: list[str]) -> tuple[NumaNode, ...]:
     return nodes
 
 
-def node_of(host: Host, device: str, nodes: tuple[NumaNode, ...]) -> int | None:
-    """Node of the device whose folder in /sys is ``device``; None where the kernel does not say."""
-    text = (host.text(f"{device}/numa_node") or "").strip()
+def node_of(host: Host, device: str | None, nodes: tuple[NumaNode, ...]) -> int | None:
+    """Node of the device whose folder in /sys is ``device``; where nobody says it, the only node with CPUs, or None."""
+    text = "" if device is None else (host.text(f"{device}/numa_node") or "").strip()
     if text.isdecimal():  # -1: the firmware says none
         return int(text)
     with_cpus = [node.index for node in nodes if node.cpus]

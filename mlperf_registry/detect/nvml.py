@@ -159,20 +159,17 @@ def _slices(nvml: Any, ask: Callable[..., Any], handle: Any) -> Iterator[NvmlSli
         memory = ask(nvml.nvmlDeviceGetMemoryInfo, found)
         yield NvmlSlice(
             uuid=ask(nvml.nvmlDeviceGetUUID, found),
-            profile=_profile(ask(nvml.nvmlDeviceGetName, found), ask(nvml.nvmlDeviceGetAttributes, found)),
+            profile=_profile(ask(nvml.nvmlDeviceGetName, found)),
             memory=int(memory.total) if memory and memory.total else None,
             gpu_instance=ask(nvml.nvmlDeviceGetGpuInstanceId, found),
             compute_instance=ask(nvml.nvmlDeviceGetComputeInstanceId, found),
         )
 
 
-def _profile(name: str | None, attributes: Any) -> str | None:
-    """The profile at the end of a slice's name, "NVIDIA A100-SXM4-80GB MIG 1g.10gb"; else as NVIDIA composes it."""
+def _profile(name: str | None) -> str | None:
+    """The profile at the end of a slice's name, "NVIDIA A100-SXM4-80GB MIG 1g.10gb".
+
+    It cannot be made of the slice's size: an H200's 1g.18gb has 16 GiB.
+    """
     _, marker, profile = (name or "").rpartition("MIG ")
-    if marker and profile:
-        return profile.strip()
-    if not attributes:
-        return None
-    compute, whole = attributes.computeInstanceSliceCount, attributes.gpuInstanceSliceCount
-    part = "" if compute == whole else f"{compute}c."
-    return f"{part}{whole}g.{-(-attributes.memorySizeMB // 1024)}gb"
+    return profile.strip() or None if marker else None
