@@ -9,6 +9,8 @@ from importlib.metadata import PackageNotFoundError, packages_distributions, ver
 from pathlib import Path
 from typing import Any
 
+from mlperf_registry.detect import cpu
+from mlperf_registry.detect.host import LiveHost
 from mlperf_registry.schema.plugin import BackendPlugin
 from mlperf_registry.schema.problem import NotReady
 
@@ -30,7 +32,7 @@ def host_facts() -> dict[str, Any]:
 
 def cpu_model() -> str:
     """The processor's name, or its architecture where the system does not say."""
-    return _cpuinfo("model name") or platform.processor() or platform.machine()
+    return cpu.cpu_model(LiveHost()) or platform.processor() or platform.machine()
 
 
 def cpu_device() -> str:

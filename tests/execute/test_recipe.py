@@ -44,7 +44,8 @@ def test_a_library_that_does_not_say_its_version_is_refused():
 @pytest.mark.parametrize("key", ["flags", "Features"])
 def test_the_same_model_with_other_instruction_sets_is_another_device(monkeypatch, key):
     def device(flags):
-        monkeypatch.setattr(host, "_cpuinfo", {"model name": "Some CPU", key: flags}.get)
+        monkeypatch.setattr(host, "cpu_model", lambda: "Some CPU")
+        monkeypatch.setattr(host, "_cpuinfo", {key: flags}.get)
         return host.cpu_device()
 
     assert "Some CPU" in device("avx2 fma")
