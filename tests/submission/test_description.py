@@ -11,9 +11,10 @@ import attrs
 import pytest
 
 from mlperf_registry import Registry
+from mlperf_registry.detect.machine import load_machine
 from mlperf_registry.schema.components import FrozenMap
 from mlperf_registry.schema.description import SubmissionDescription
-from mlperf_registry.schema.machine import Accelerator, Cpu, Machine, Nic
+from mlperf_registry.schema.machine import Cpu, Machine, Nic
 from mlperf_registry.schema.problem import ConfigError
 from mlperf_registry.schema.sections import System
 from mlperf_registry.structure import structure
@@ -73,67 +74,12 @@ _WORDS = SubmissionDescription(
 )
 """What no machine shows."""
 
-_MACHINES = {
-    "DGX-H100_H100-SXM-80GBx8": Machine(
-        cpu=Cpu(
-            vendor="GenuineIntel",
-            model="Intel(R) Xeon(R) Platinum 8480C",
-            architecture="x86_64",
-            sockets=2,
-            cores_per_socket=56,
-            threads_per_core=2,
-        ),
-        memory=2015 * _GIB,
-        accelerators=tuple(
-            Accelerator(
-                index=index,
-                name="NVIDIA H100 80GB HBM3",
-                vram=81559 * 2**20,
-                compute_sm=90,
-                power_limit_watts=700.0,
-                nvlinks=18,
-            )
-            for index in range(8)
-        ),
-        nics=tuple(Nic(name=f"ibp{index}s0", speed_mbit=400_000) for index in range(10)),
-        board="DGXH100",
-        versions=FrozenMap(
-            {"os": "Ubuntu 24.04", "tensorrt": "10.8", "cuda": "12.8", "driver": "550.90", "kernel": "6.8.0"}
-        ),
-    ),
-    "GH200-GraceHopper-Superchip_GH200-144GB_aarch64x1": Machine(
-        cpu=Cpu(
-            vendor="ARM",
-            model="ARM Neoverse-V2",
-            architecture="aarch64",
-            sockets=1,
-            cores_per_socket=72,
-            threads_per_core=1,
-        ),
-        memory=940 * _GIB,
-        accelerators=(
-            Accelerator(index=0, name="NVIDIA GH200 144G HBM3e", vram=146831 * 2**20, compute_sm=90, nvlinks=18),
-        ),
-        versions=FrozenMap({"os": "Ubuntu 22.04.4", "tensorrt": "10.8", "cuda": "12.8"}),
-    ),
-    "Orin": Machine(
-        cpu=Cpu(
-            vendor="ARM",
-            model="ARM Cortex-A78AE",
-            architecture="aarch64",
-            sockets=1,
-            cores_per_socket=12,
-            threads_per_core=1,
-        ),
-        memory=61 * _GIB,
-        accelerators=(Accelerator(index=0, name="Orin", compute_sm=87, integrated=True),),
-        nics=(Nic(name="eth0", speed_mbit=1000),),
-        board="NVIDIA Jetson AGX Orin Developer Kit",
-        dla_count=2,
-        versions=FrozenMap({"os": "Ubuntu 22.04", "tensorrt": "10.1", "cuda": "12.2"}),
-    ),
+_RECORDINGS = {
+    "DGX-H100_H100-SXM-80GBx8": "dgx_h100",
+    "GH200-GraceHopper-Superchip_GH200-144GB_aarch64x1": "gh200",
+    "Orin": "orin",
 }
-"""Machines as detection finds them."""
+"""System to a recording of such a machine."""
 
 
 @pytest.fixture(scope="module")
@@ -152,6 +98,10 @@ def _system(registry: Registry, name: str) -> System:
     return registry.get(system=name, benchmark="resnet50", scenario="offline").system
 
 
+def _recorded(checkout: Path, name: str) -> Machine:
+    return load_machine(checkout / "tests" / "data" / "machines" / f"{_RECORDINGS[name]}.json")
+
+
 def _laptop() -> tuple[System, Machine]:
     machine = Machine(
         cpu=Cpu(
@@ -159,7 +109,7 @@ def _laptop() -> tuple[System, Machine]:
         ),
         memory=31 * _GIB,
         nics=(Nic(name="wlp1s0"), Nic(name="enp2s0", speed_mbit=2500)),
-        versions=FrozenMap({"os": "Ubuntu 24.04", "onnxruntime": "1.23", "kernel": "6.8.0", "driver": "570"}),
+        versions=FrozenMap({"os": "Ubuntu 24.04", "onnxruntime": "1.23", "kernel": "Linux 6.8.0", "driver": "570"}),
     )
     return System(id="laptop", devices=("cpu",), description="A laptop", submission=_WORDS), machine
 
@@ -185,10 +135,11 @@ def test_a_published_description_pasted_into_the_yaml_comes_out_as_it_went_in(re
         assert ours == {key: value for key, value in theirs.items() if key in REQUIRED or value != ""}, name
 
 
-@pytest.mark.parametrize("name", _MACHINES)
-def test_what_is_detected_means_what_nvidia_wrote(registry, published, name):
+@pytest.mark.parametrize("name", _RECORDINGS)
+def test_what_is_detected_means_what_nvidia_wrote(registry, published, checkout, name):
     theirs = published[name]
-    ours = draft(_system(registry, name), _MACHINES[name]).values
+    machine = _recorded(checkout, name)
+    ours = draft(_system(registry, name), machine).values
     same = {
         "division",
         "number_of_nodes",
@@ -200,24 +151,26 @@ def test_what_is_detected_means_what_nvidia_wrote(registry, published, name):
         "system_type_detail",
     } & set(ours)
     assert {key: ours[key] for key in same} == {key: theirs[key] for key in same}
-    assert ours["framework"] == theirs["framework"].removeprefix("Jetpack 6.0, ")
     assert _core(ours["host_processor_model_name"]) in theirs["host_processor_model_name"]
     assert _gib(ours["host_memory_capacity"]) == pytest.approx(_gib(theirs["host_memory_capacity"]), rel=0.06)
-    if _MACHINES[name].accelerators[0].integrated:
+    if machine.accelerators[0].integrated:
         assert ours["accelerator_memory_capacity"] == theirs["accelerator_memory_capacity"]
     else:
         memory = _gib(theirs["accelerator_memory_capacity"])
         assert _gib(ours["accelerator_memory_capacity"]) == pytest.approx(memory, rel=0.01)
 
 
-def test_links_cards_and_cores_as_nvidia_counts_them(registry):
-    ours = draft(_system(registry, "DGX-H100_H100-SXM-80GBx8"), _MACHINES["DGX-H100_H100-SXM-80GBx8"]).values
+def test_links_cards_and_cores_as_nvidia_counts_them(registry, checkout):
+    name = "DGX-H100_H100-SXM-80GBx8"
+    ours = draft(_system(registry, name), _recorded(checkout, name)).values
     assert ours["accelerator_interconnect"] == "18x 4th Gen NVLink"
     assert ours["host_network_card_count"] == "10x 400 Gb/s InfiniBand"
     assert (ours["host_processors_per_node"], ours["host_processor_core_count"]) == (2, 56)
     assert ours["hw_notes"] == "Accelerator power limit 700 W"
-    assert ours["system_name"] == "DGXH100 (8x NVIDIA H100-SXM-80GB, TensorRT)"
-    assert ours["other_software_stack"] == "TensorRT 10.8, CUDA 12.8, Driver 550.90, Linux 6.8.0"
+    assert ours["system_name"] == "NVIDIA DGXH100 (8x NVIDIA H100-SXM-80GB, TensorRT)"
+    assert ours["framework"] == "TensorRT 10.2.0, CUDA 12.4.1"
+    libraries = f"{ours['framework']}, cuDNN 8.9.7, Driver 550.54.15, Linux 5.15.0-1055-nvidia"
+    assert ours["other_software_stack"] == libraries
 
 
 def test_every_lack_is_told_at_once_with_what_it_means():
