@@ -15,6 +15,7 @@ from mlperf_registry.detect.nvml import NvmlDevice, NvmlSlice
 _INDEX = re.compile(r"\+?(\d+)")
 _OLD_SLICE = re.compile(r"MIG-(GPU-[^/]+)/(\d+)/(\d+)")
 _PLACED_SLICE = re.compile(r"(\d+):(\d+)")
+_NAMES_A_GPU = re.compile(r"\d+(:\d+)?|(GPU|MIG)-.*")
 
 _Target = tuple[NvmlDevice, "NvmlSlice | None"]
 """A GPU, or one slice of it."""
@@ -24,13 +25,14 @@ def shown_by_container(devices: Sequence[NvmlDevice], setting: str | None, notes
     """What NVIDIA_VISIBLE_DEVICES leaves, in the driver's order.
 
     ``void`` and empty leave everything: they tell the runtime to do nothing, and runtimes that inject devices by CDI
-    set ``void`` in the container themselves. ``notes`` gains a sentence where the setting names what is not here.
+    set ``void`` in the container themselves. So do names that only a runtime understands, of mounts and CDI devices.
+    ``notes`` gains a sentence where the setting names what is not here.
     """
-    words = _words(setting)
-    if not words or words in (["void"], ["all"]):
-        return tuple(devices)
+    words = [word for word in (part.strip() for part in (setting or "").split(",")) if word]
     if words == ["none"]:
         return ()
+    if not words or not all(map(_NAMES_A_GPU.fullmatch, words)):
+        return tuple(devices)
     targets = {word: _container_target(word, devices) for word in words}
     if None in targets.values() and len(targets) in (len(devices), sum(len(device.slices) for device in devices)):
         # The runtime has obeyed: the driver shows as many as were asked for, and counts them from 0 again.
@@ -85,10 +87,6 @@ def shown_by_cuda(
     if len(shown) < len(devices):
         notes.append(f"CUDA_VISIBLE_DEVICES={setting} shows {len(shown)} of {len(devices)} GPUs.")
     return shown
-
-
-def _words(setting: str | None) -> list[str]:
-    return [word for word in (part.strip() for part in (setting or "").split(",")) if word]
 
 
 def _container_target(word: str, devices: Sequence[NvmlDevice]) -> _Target | None:
