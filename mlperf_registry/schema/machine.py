@@ -79,6 +79,8 @@ class Machine:
     board: str | None = knob("Model of the board by its device tree or firmware.", default=None)
     dla_count: int = knob("Deep-learning accelerators beside an integrated GPU.", default=0)
     versions: FrozenMap[str] = knob(
-        "Versions by name: driver, cuda, tensorrt, tensorrt_rtx, os, kernel; of what is there.", default=FrozenMap({})
+        "Versions by name, of what is there: driver, cuda_driver (the newest CUDA that it runs), cuda (installed, else "
+        "the driver's), cudnn, tensorrt, tensorrt_rtx, os, l4t (Jetson's Linux), kernel.",
+        default=FrozenMap({}),
     )
     notes: tuple[str, ...] = knob("What could not be read or is left out, each a sentence with the cure.", default=())
