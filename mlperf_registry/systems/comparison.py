@@ -37,6 +37,8 @@ class Comparison:
     verdict: Verdict
     identifies: bool = False
     """Whether a system is recognised only where this is confirmed."""
+    processor: bool = False
+    """Whether it is one of the rules that another processor breaks together."""
 
     @property
     def text(self) -> str:
@@ -73,17 +75,23 @@ class Model:
             return any(_named(name, self.names, self.name_patterns) for name in names)
         if self.pci_ids or self.label is None:
             return None
-        return any(_words(self.label) <= _words(name) for name in names)
+        return self._is_label_of(names)
 
     def is_same_as(self, other: Model) -> bool:
-        """Whether both describe one model."""
+        """Whether both describe one model, as far as can be told."""
         if self.pci_ids and other.pci_ids:
             return bool(set(self.pci_ids) & set(other.pci_ids))
         if self.label and other.label:
             return self.label == other.label
-        return any(_named(name, other.names, other.name_patterns) for name in self.names) or any(
-            _named(name, self.names, self.name_patterns) for name in other.names
-        )
+        return self._calls(other) or other._calls(self)
+
+    def _calls(self, other: Model) -> bool:
+        if self.names or self.name_patterns:
+            return any(_named(name, self.names, self.name_patterns) for name in other.names)
+        return self._is_label_of(other.names)
+
+    def _is_label_of(self, names: Iterable[str]) -> bool:
+        return self.label is not None and any(_words(self.label) <= _words(name) for name in names)
 
 
 Models = dict[str, Model]
@@ -180,28 +188,34 @@ def _board(machine: Machine, rules: AcceleratorMatch) -> Comparison:
 
 def _cpu(machine: Machine, rules: CpuMatch, *, identifies: bool) -> Iterator[Comparison]:
     cpu = machine.cpu
-    if rules.names or rules.name_patterns:
-        wanted = _any_of((*rules.names, *rules.name_patterns))
+    if rules.architecture is not None:
         yield _one(
+            "architecture",
+            rules.architecture,
+            cpu.architecture,
+            str,
+            lambda architecture: architecture == rules.architecture,
+            identifies=True,
+        )
+    if rules.names or rules.name_patterns:
+        model = _one(
             "CPU",
-            wanted,
+            _any_of((*rules.names, *rules.name_patterns)),
             cpu.model,
             str,
             lambda name: _named(name, rules.names, rules.name_patterns),
             identifies=identifies,
         )
-    if rules.vendor is not None:
-        yield _one("CPU vendor", rules.vendor, cpu.vendor, str, lambda vendor: vendor == rules.vendor)
-    if rules.architecture is not None:
-        yield _one("architecture", rules.architecture, cpu.architecture, str, lambda isa: isa == rules.architecture)
-    if rules.sockets is not None:
-        yield _one("sockets", str(rules.sockets), cpu.sockets, str, lambda count: count == rules.sockets)
+        yield attrs.evolve(model, processor=True)
     for name, allowed, found in (
+        ("CPU vendor", (rules.vendor,) if rules.vendor else (), cpu.vendor),
+        ("sockets", (rules.sockets,) if rules.sockets else (), cpu.sockets),
         ("cores of a socket", rules.cores_per_socket, cpu.cores_per_socket),
         ("threads of a core", rules.threads_per_core, cpu.threads_per_core),
     ):
         if allowed:
-            yield _one(name, _any_of(map(str, allowed)), found, str, allowed.__contains__)
+            shown = _one(name, _any_of(map(str, allowed)), found, str, allowed.__contains__)
+            yield attrs.evolve(shown, processor=True)
 
 
 def _host(machine: Machine, rules: SystemMatch) -> Iterator[Comparison]:

@@ -22,6 +22,8 @@ _MIB, _GIB = 2**20, 2**30
 _DIGITS = 6
 _ROUND_GIB = 0.01
 """Memory this close to whole GiB is meant to be that: drivers keep some for themselves."""
+_SMALLEST = 0.001
+"""The least factor on sizes that a base may state."""
 _ARCHITECTURES = ("x86_64", "aarch64")
 
 
@@ -72,7 +74,7 @@ def base_of(mine: Kind, kin: System) -> SystemBase:
     if mine.vram and theirs.vram:
         there = min(theirs.vram, key=lambda vram: abs(vram - mine.vram[0]))
         within = 1 - kin.match.accelerator.vram_tolerance / 100
-        size = 1.0 if mine.vram[0] >= there * within else mine.vram[0] / there
+        size = 1.0 if mine.vram[0] >= there * within else max(mine.vram[0] / there, _SMALLEST)
     return SystemBase(system=kin.id, rate_factor=_rounded(rate), size_factor=_rounded(size))
 
 

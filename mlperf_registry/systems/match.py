@@ -19,6 +19,8 @@ from mlperf_registry.systems.relative import Degree, Kind, apart, likeness
 NEAR_MISSES = 5
 """How many systems that do not match are told."""
 
+_IDENTITY = 4
+"""How many other rules one counts for that identifies a system, such as the number of accelerators."""
 _STATUSES = ("known", "deprecated", "submission-only", "config-only")
 """Of systems that match alike, the first is meant."""
 
@@ -104,8 +106,9 @@ def match(machine: Machine, systems: Iterable[System], *, own: Collection[str] =
 
 
 def _age(system: System) -> tuple[int, ...]:
-    newest = max(system.rounds, key=_version, default="")
-    return tuple(-part for part in _version(newest))
+    """Sorts the system of the newest round first, and of no round last."""
+    newest = max(map(_version, system.rounds), default=())
+    return (not newest, *(-part for part in newest))
 
 
 def _version(name: str) -> tuple[int, ...]:
@@ -113,15 +116,21 @@ def _version(name: str) -> tuple[int, ...]:
 
 
 def _near_misses(machine: Machine, others: Iterable[Candidate]) -> list[Candidate]:
-    """Systems of the same or a similar GPU, those that differ in fewer rules first; what identifies counts twice."""
+    """Systems of the same or a similar GPU, those that miss by little first."""
     mine = Kind.of_machine(machine)
     ranked = []
     for one in others:
         theirs = Kind.of_system(one.system)
         like = likeness(mine, theirs)
         if like.degree <= Degree.SAME_CAPABILITY:
-            wrong = len(one.differing) + len(one.unconfirmed) + sum(rule.identifies for rule in one.differing)
             number = apart(mine.capacity, theirs.capacity)
-            ranked.append(((like.degree, wrong, number, like.distance, -one.specificity, one.system.id), one))
+            ranked.append(((like.degree, _misses(one), number, like.distance, -one.specificity, one.system.id), one))
     ranked.sort(key=lambda pair: pair[0])
     return [one for _, one in ranked[:NEAR_MISSES]]
+
+
+def _misses(one: Candidate) -> int:
+    """How much differs: all that another processor changes counts once, and what identifies a system counts more."""
+    wrong = (*one.differing, *one.unconfirmed)
+    processor = any(rule.processor for rule in wrong)
+    return processor + sum(_IDENTITY if rule.identifies else 1 for rule in wrong if not rule.processor)

@@ -196,8 +196,10 @@ def nearest_first(kind: Kind, systems: Iterable[System], tuned: Collection[str] 
 
 
 def apart(one: float | None, other: float | None) -> float:
-    """How far apart two sizes are, in powers of e; 0 where one is not known."""
-    return abs(math.log(one / other)) if one and other else 0.0
+    """How far apart two sizes are, in powers of e; where one is not known, as if it were twice the other."""
+    if one and other:
+        return abs(math.log(one) - math.log(other))
+    return math.log(2) if one or other else 0.0
 
 
 def _processors(one: Kind, other: Kind) -> Likeness:
@@ -242,8 +244,12 @@ def _reasons(mine: Kind, theirs: Kind, found: System, degree: Degree, tuned: Col
         if here and there and here < there * (1 - found.match.accelerator.vram_tolerance / 100):
             yield f"{shown_size(there)} of memory each there, {shown_size(here)} here"
     if (mine.count, mine.mig_profile) != (theirs.count, theirs.mig_profile):
-        there_text, here_text = (f"{kind.count} of {kind.mig_profile or 'a whole GPU'}" for kind in (theirs, mine))
-        sliced = mine.mig_profile or theirs.mig_profile
-        yield f"{there_text} there, {here_text} here" if sliced else f"{theirs.count} there, {mine.count} here"
+        yield f"{_shown_count(theirs)} there, {_shown_count(mine)} here"
     if tuned and found.id not in tuned:
         yield "without tuned values"
+
+
+def _shown_count(kind: Kind) -> str:
+    return (
+        f"{kind.count} of {kind.mig_profile}" if kind.mig_profile else f"{kind.count} whole GPU{'s'[: kind.count - 1]}"
+    )
