@@ -6,14 +6,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, get_type_hints
+from typing import Any
 
 import attrs
 
+from mlperf_registry.schema.description import SubmissionDescription
 from mlperf_registry.schema.knob import Knob, knob_of
 from mlperf_registry.schema.quantity import is_quantity_unit
 from mlperf_registry.schema.sections import System
-from mlperf_registry.yaml_text import lines_of, quantity_text
+from mlperf_registry.yaml_text import lines_of, quantity_text, scalar
 
 HEADER = "# @package _global_"
 """First line of every option file: its keys are paths from the top."""
@@ -32,13 +33,14 @@ class TunedExample:
     """Tree of a tuned file, such as ``{"loadgen": {"offline_expected_qps": 41300}}``."""
 
 
-def yaml_of(system: System, *, comments: bool = True, example: TunedExample | None = None) -> str:
+def yaml_of(system: System, *, comments: bool = True, example: TunedExample | None = None, numa: str = "") -> str:
     """The option file of ``system``; what is at its default is left out.
 
     Args:
         system: any system.
         comments: say what each part is for.
         example: tuned values to show, such as the relative's with rates scaled; written with ``comments`` only.
+        numa: the machine's NUMA string, shown the same way.
     """
     lines = [HEADER]
     if comments:
@@ -52,34 +54,29 @@ def yaml_of(system: System, *, comments: bool = True, example: TunedExample | No
         lines.extend(lines_of({key: value}, 2))
         if comments and key == "accelerator_count" and system.category is None:
             lines.append("  # category: datacenter  # or edge, or datacenter,edge; a submission must say")
-    if comments and example is not None:
-        lines.extend(_tuned(system, example))
+    if comments:
+        lines.extend(_more(system, example, numa))
     return "\n".join(lines) + "\n"
 
 
 def tree_of(value: Any) -> dict[str, Any]:
     """What an attrs object of the schema states beyond its defaults, as YAML says it: sizes and times with units."""
-    hints = get_type_hints(type(value))
-    found = {}
-    for field in attrs.fields(type(value)):
-        item = getattr(value, field.name)
-        if item == field.default:
-            continue
-        found[field.name] = _written(item, hints[field.name], knob_of(field))
-    return found
+    return {
+        field.name: _written(item, knob_of(field))
+        for field in attrs.fields(type(value))
+        if (item := getattr(value, field.name)) != field.default
+    }
 
 
-def _written(item: Any, hint: Any, knob: Knob) -> Any:
+def _written(item: Any, knob: Knob) -> Any:
     if attrs.has(type(item)):
         return tree_of(item)
-    if isinstance(item, Mapping):
-        return {key: _written(one, None, knob) for key, one in item.items()}
     if isinstance(item, (list, tuple)):
-        return [_written(one, hint, knob) for one in item]
-    if isinstance(item, int) and not isinstance(item, bool) and knob.unit and is_quantity_unit(knob.unit):
-        return item if knob.unit_in_name else quantity_text(item, knob.unit)
+        return [_written(one, knob) for one in item]
     if isinstance(item, float) and item.is_integer():
         return int(item)
+    if type(item) is int and is_quantity_unit(knob.unit) and not knob.unit_in_name:
+        return quantity_text(item, knob.unit or "")
     return item
 
 
@@ -92,10 +89,19 @@ def _comments(key: str, system: System) -> Iterator[str]:
         yield "A machine is this system where all of this holds; delete a rule that should not matter."
 
 
-def _tuned(system: System, example: TunedExample) -> Iterator[str]:
-    yield ""
-    yield "# Values of its own go beside this file, such as these, to be measured and bettered, into"
-    yield f"# tuned/{example.round}/{system.id}/{example.benchmark}/{example.scenario}.yaml:"
-    yield "#   tuned_for: [plain]"
-    for line in lines_of(dict(example.values)):
-        yield f"#   {line}"
+def _more(system: System, example: TunedExample | None, numa: str) -> Iterator[str]:
+    """What may be added, commented out."""
+    if system.submission == SubmissionDescription():
+        yield f"  # For a submission; `mlperf systems describe {system.id}` lists what else it must say."
+        yield "  # submission: {submitter: Your Organisation}"
+    if numa:
+        yield ""
+        yield "# Bind workers and their memory to the NUMA nodes of the GPUs:"
+        yield f"# runtime: {{numa_config: {scalar(numa)}}}"
+    if example is not None:
+        yield ""
+        yield "# Values of its own go beside this file, such as these, to be measured and bettered, into"
+        yield f"# tuned/{example.round}/{system.id}/{example.benchmark}/{example.scenario}.yaml:"
+        yield "#   tuned_for: [plain]"
+        for line in lines_of(dict(example.values)):
+            yield f"#   {line}"

@@ -178,18 +178,31 @@ def test_every_shipped_system_reads_back(systems, tmp_path):
 
 def test_the_file_is_short_has_units_and_says_what_is_taken_over(systems):
     example = TunedExample("v4.1", "resnet50", "offline", {"loadgen": {"offline_expected_qps": 39000}})
-    text = yaml_of(derive(BOX, relative(BOX, systems.values()), "my_box"), example=example)
+    kin = relative(BOX, systems.values())
+    text = yaml_of(derive(BOX, kin, "my_box"), example=example, numa="0-2:0-95")
     assert text.startswith(f"{HEADER}\n")
     assert max(map(len, text.splitlines())) <= 120
-    assert len(text.splitlines()) <= 40
+    assert len(text.splitlines()) <= 42
     for line in (
         "  base: {system: L4x4, rate_factor: 0.75}",
         "    host_memory: 250GiB",
         "  # Where it has no tuned values of its own, L4x4's are taken: rates x0.75.",
+        '# runtime: {numa_config: "0-2:0-95"}',
         "# tuned/v4.1/my_box/resnet50/offline.yaml:",
         "#   loadgen: {offline_expected_qps: 39000}",
     ):
         assert line in text.splitlines()
+
+
+def test_what_is_commented_out_can_be_stated(systems, tmp_path):
+    text = yaml_of(derive(BOX, relative(BOX, systems.values()), "my_box"), numa="0-2:0-95")
+    stated = re.sub(r"^( *)# (category|submission|runtime):", r"\1\2:", text, flags=re.MULTILINE)
+    file = tmp_path / "my_box.yaml"
+    file.write_text(stated)
+    tree = load_yaml(file).tree
+    system = structure(System, tree["system"])
+    assert (system.category, system.submission.submitter) == ("datacenter", "Your Organisation")
+    assert tree["runtime"] == {"numa_config": "0-2:0-95"}
 
 
 def test_without_comments_there_is_nothing_but_the_system(systems):

@@ -5,17 +5,20 @@ from __future__ import annotations
 import re
 from collections import Counter
 from itertools import permutations
+from pathlib import Path
 
 import attrs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mlperf_registry.detect.machine import load_machine
 from mlperf_registry.schema.machine import Accelerator, Cpu, Machine
 from mlperf_registry.schema.sections import System
 from mlperf_registry.schema.system_match import AcceleratorMatch, CpuMatch, SystemMatch
 from mlperf_registry.systems.match import NEAR_MISSES, Matching, match
 
+ROOT = Path(__file__).resolve().parents[2]
 GIB = 2**30
 
 H100 = Accelerator(
@@ -172,6 +175,29 @@ def test_gpus_cut_in_slices_are_a_mig_system_or_none(systems, machines):
             assert f"MIG profile {profile}, want whole GPU" in _told(found)
         outcomes["matches" if found.best else "none"] += 1
     assert outcomes == {"matches": 8, "none": 82}
+
+
+# Recorded machines
+
+
+@pytest.mark.parametrize(
+    ("recording", "system"),
+    [
+        ("dgx_h100", "DGX-H100_H100-SXM-80GBx8"),
+        ("dgx_a100_mig", "DGX-A100_A100-SXM-80GB-MIG_56x1g.10gb"),
+        ("gh200", "GH200-GraceHopper-Superchip_GH200-144GB_aarch64x1"),
+        ("l4", "L4x1"),
+        ("orin", "Orin"),
+        ("laptop", None),
+        ("small_vm", None),
+        ("thor", None),
+        ("unknown_4gpu", None),
+    ],
+)
+def test_a_recorded_machine_is_recognised_from_what_detection_reads(systems, recording, system):
+    machine = load_machine(ROOT / "tests" / "data" / "machines" / f"{recording}.json")
+    best = match(machine, systems.values()).best
+    assert (best and best.id) == system
 
 
 # Real cases
