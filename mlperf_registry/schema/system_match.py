@@ -53,7 +53,9 @@ class AcceleratorMatch:
     """Each of the machine's accelerators; of a MIG system, each slice."""
 
     gpu: str | None = knob("The model under NVIDIA's name; systems that share it share these rules.", default=None)
-    names: tuple[str, ...] = knob("Names that the driver gives it; read only where no PCI id is stated.", default=())
+    names: tuple[str, ...] = knob(
+        "Names that the driver gives it; read only where no PCI id is stated, or none detected.", default=()
+    )
     name_patterns: tuple[str, ...] = knob(
         "Regular expressions for the whole name; read as the names are.", check=_patterns, default=()
     )

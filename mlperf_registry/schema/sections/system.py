@@ -20,7 +20,9 @@ class SystemBase:
 
     system: str = knob("Id of the relative.")
     rate_factor: float = knob(
-        "Factor on its rates: accelerators here over accelerators there.", check=above(0), default=1.0
+        "Factor on its rates: accelerators here over there, MIG slices by their share of a GPU.",
+        check=above(0),
+        default=1.0,
     )
     size_factor: float = knob(
         "Factor on its batch and buffer sizes: memory of an accelerator here over there, where that is less.",
