@@ -19,6 +19,7 @@ NAMES = (
     "dgx_a100_mig",
     "dgx_h100",
     "gh200",
+    "h100_vm",
     "l4",
     "laptop",
     "orin",
@@ -150,7 +151,7 @@ def test_every_recording_says_where_it_comes_from_and_is_tested(machines):
     assert [path.stem for path in paths] == sorted(NAMES)
     for path in paths:
         source = json.loads(path.read_text())["source"]
-        assert source.startswith("Captured on" if path.stem == "small_vm" else "Constructed, not captured: ")
+        assert source.startswith("Captured on" if path.stem in ("h100_vm", "small_vm") else "Constructed, not captured: ")
 
 
 @pytest.mark.parametrize("name", NAMES)

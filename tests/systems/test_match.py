@@ -188,6 +188,7 @@ def test_gpus_cut_in_slices_are_a_mig_system_or_none(systems, machines):
         ("gh200", "GH200-GraceHopper-Superchip_GH200-144GB_aarch64x1"),
         ("l4", "L4x1"),
         ("orin", "Orin"),
+        ("h100_vm", "DGX-H100_H100-SXM-80GBx1"),
         ("laptop", None),
         ("small_vm", None),
         ("thor", None),
