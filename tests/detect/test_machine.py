@@ -151,7 +151,9 @@ def test_every_recording_says_where_it_comes_from_and_is_tested(machines):
     assert [path.stem for path in paths] == sorted(NAMES)
     for path in paths:
         source = json.loads(path.read_text())["source"]
-        assert source.startswith("Captured on" if path.stem in ("h100_vm", "small_vm") else "Constructed, not captured: ")
+        assert source.startswith(
+            "Captured on" if path.stem in ("h100_vm", "small_vm") else "Constructed, not captured: "
+        )
 
 
 @pytest.mark.parametrize("name", NAMES)
