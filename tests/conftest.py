@@ -18,13 +18,18 @@ import pytest
 OURS = ("mlperf_registry", "harness")
 
 
+MACHINES = Path(__file__).parent / "data" / "machines"
+"""Recordings of machines."""
+
+
 @pytest.fixture(scope="session", autouse=True)
 def no_settings_of_the_user() -> Iterator[None]:
-    """No test depends on where the one who runs it keeps data and systems."""
+    """No test depends on where the one who runs it keeps data and systems, nor on the machine that it runs on."""
     with pytest.MonkeyPatch.context() as patch:
         for name in os.environ:
-            if name.startswith("MLPERF_"):
+            if name.startswith("MLPERF_") or name == "SYSTEM_NAME":
                 patch.delenv(name)
+        patch.setenv("MLPERF_MACHINE", str(MACHINES / "laptop.json"))
         yield
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 
 from mlperf_registry.cli.answer import print_json
+from mlperf_registry.cli.auto import Here
 from mlperf_registry.cli.explain import value_text
 from mlperf_registry.cli.report import find_run, is_there, read_run
 from mlperf_registry.cli.request import Request
@@ -20,9 +21,6 @@ from mlperf_registry.report.numbers import precise
 from mlperf_registry.schema.problem import ConfigError, NotReady, Problem
 from mlperf_registry.schema.result import RunResult
 from mlperf_registry.schema.workload import Workload
-
-if TYPE_CHECKING:
-    from mlperf_registry.registry import Registry
 
 
 @attrs.frozen
@@ -38,7 +36,8 @@ def diff(request: Request) -> int:
             [Problem("diff", "needs two things to compare", hint='mlperf diff "system=L4x1" build/logs/RUN')]
         )
     registry = open_registry(request.systems)
-    left, right = (_side(registry, request, text) for text in request.words)
+    here = Here(registry, request.build_dir)
+    left, right = (_side(here, request, text) for text in request.words)
     differences = registry.diff(left.workload, right.workload)
     metrics = [] if left.result is None or right.result is None else _metrics(left.result, right.result)
     if request.json:
@@ -58,7 +57,7 @@ def diff(request: Request) -> int:
     return 0
 
 
-def _side(registry: Registry, request: Request, text: str) -> _Side:
+def _side(here: Here, request: Request, text: str) -> _Side:
     path = Path(text)
     if text and is_there(path):
         home = find_run(path)
@@ -74,7 +73,8 @@ def _side(registry: Registry, request: Request, text: str) -> _Side:
         words = tuple(shlex.split(text))
     except ValueError as error:
         raise ConfigError([Problem(text, f"the quotes in it do not match: {error}")]) from error
-    return _Side(registry.structure(registry.compose(overrides_of(attrs.evolve(request, words=words), say))), None)
+    registry, overrides = here.settle(overrides_of(attrs.evolve(request, words=words)), say)
+    return _Side(registry.structure(registry.compose(overrides)), None)
 
 
 def _metrics(left: RunResult, right: RunResult) -> list[dict[str, Any]]:

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlperf_registry.cli.answer import print_json
+from mlperf_registry.cli.auto import Here
 from mlperf_registry.cli.request import Request
-from mlperf_registry.cli.session import tell_choices, without_auto
+from mlperf_registry.cli.session import tell_choices
 from mlperf_registry.cli.table import table
 from mlperf_registry.cli.terminal import say
 from mlperf_registry.execute.engine_cache import engine_folder, find_engine
@@ -38,9 +39,10 @@ def dry_run(registry: Registry, points: Sequence[Sequence[str]], request: Reques
     """
     rows = []
     problems: dict[Problem, None] = {}
+    here = Here(registry, request.build_dir)
     for overrides in points:
         try:
-            rows.append(_row(registry, overrides, request.build_dir, alone=len(points) == 1, runs=runs))
+            rows.append(_row(here, overrides, request.build_dir, alone=len(points) == 1, runs=runs))
         except ConfigError as error:
             problems.update(dict.fromkeys(error.problems))
     if problems:
@@ -63,8 +65,9 @@ def dry_run(registry: Registry, points: Sequence[Sequence[str]], request: Reques
     return 0
 
 
-def _row(registry: Registry, overrides: Sequence[str], build_dir: Path, *, alone: bool, runs: bool) -> dict[str, Any]:
-    composed = registry.compose(without_auto(overrides, Silent().note), quick=True)
+def _row(here: Here, overrides: Sequence[str], build_dir: Path, *, alone: bool, runs: bool) -> dict[str, Any]:
+    registry, words = here.settle(overrides, say)
+    composed = registry.compose(words, quick=True)
     if alone:
         tell_choices(registry, composed, say)
     workload = registry.structure(composed)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from mlperf_registry.cli.answer import print_json
 from mlperf_registry.cli.request import Request
-from mlperf_registry.cli.session import open_registry, overrides_of, tell_choices
+from mlperf_registry.cli.session import settled, tell_choices
 from mlperf_registry.cli.table import table
 from mlperf_registry.cli.terminal import say
 from mlperf_registry.schema.components import PerComponent
@@ -26,8 +26,7 @@ _WIDEST = 50
 def explain(request: Request) -> int:
     """Answer ``mlperf explain [PATH] [overrides]``."""
     path, request = _path_of(request)
-    overrides = overrides_of(request, say)
-    registry = open_registry(request.systems)
+    registry, overrides = settled(request, say)
     found = registry.explain(path, overrides)
     composed = registry.compose(overrides, quick=True)
     tell_choices(registry, composed, say)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from mlperf_registry.atomic import write_text
+from mlperf_registry.cli.auto import derived_file
 from mlperf_registry.cli.jobs import Job
 from mlperf_registry.cli.report import write_provenance, write_report
 from mlperf_registry.cli.request import Request
@@ -9,6 +13,8 @@ from mlperf_registry.cli.work import work
 from mlperf_registry.execute.job import build, execute, require_ready
 from mlperf_registry.schema.engine import Engine
 from mlperf_registry.schema.result import RunResult
+
+SYSTEM_FILE = "system.yaml"
 
 
 def run(request: Request) -> int:
@@ -29,6 +35,7 @@ def run_with(job: Job, engine: Engine) -> RunResult:
     result = execute(job.workload, job.plan, engine, job.build_dir, job.progress)
     job.progress.phase("report")
     try:
+        _keep_derived_system(job, Path(result.log_dir))
         write_provenance(provenance, result)
         write_report(result)
     except OSError as error:
@@ -36,3 +43,10 @@ def run_with(job: Job, engine: Engine) -> RunResult:
             f"The result is whole; its report could not be written ({error.strerror}): mlperf report {result.log_dir}"
         )
     return result
+
+
+def _keep_derived_system(job: Job, folder: Path) -> None:
+    """What a derived system is, beside the result that it was made for: systems/ takes the file as it is."""
+    file = derived_file(job.registry, job.workload.system.id, job.build_dir)
+    if file is not None:
+        write_text(folder / SYSTEM_FILE, file.read_text(encoding="utf-8"))

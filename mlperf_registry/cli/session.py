@@ -17,11 +17,7 @@ if TYPE_CHECKING:
     from mlperf_registry.compose.composed import Composed
     from mlperf_registry.registry import Registry
 
-GENERIC = "generic_cpu"
-"""What ``system=auto`` means until machines are detected."""
-
 _HYDRAS_OWN = re.compile(r"[+~]*hydra(?![\w-])")
-_AUTO = re.compile(r"(?<=[=,(])auto(?=[,)]|$)")
 
 
 def open_registry(systems: Sequence[Path]) -> Registry:
@@ -40,7 +36,19 @@ def open_registry(systems: Sequence[Path]) -> Registry:
     return Registry.load(systems=systems)
 
 
-def overrides_of(request: Request, tell: Callable[[str], None]) -> tuple[str, ...]:
+def settled(request: Request, tell: Callable[[str], None]) -> tuple[Registry, tuple[str, ...]]:
+    """The registry and the overrides of one configuration, with the system that this machine is where none is named.
+
+    Raises:
+        ConfigError, NotReady: as ``open_registry``, ``overrides_of`` and ``Here.settle``.
+    """
+    from mlperf_registry.cli.auto import Here
+
+    words = overrides_of(request)
+    return Here(open_registry(request.systems), request.build_dir).settle(words, tell)
+
+
+def overrides_of(request: Request) -> tuple[str, ...]:
     """The request's words as overrides of one configuration.
 
     Raises:
@@ -59,7 +67,7 @@ def overrides_of(request: Request, tell: Callable[[str], None]) -> tuple[str, ..
             problems.append(Problem(key, f"the one value {value} must be in quotes", f"override:{word}", hint=hint))
     if problems:
         raise ConfigError(problems)
-    return without_auto(request.words, tell)
+    return request.words
 
 
 def allowed_texts(path: str) -> tuple[str, ...]:
@@ -77,14 +85,6 @@ def not_an_override(word: str) -> Problem:
 
     near = nearest(word, VERBS)
     return Problem(word, "this is no override", hint=f"write group=option or field=value; for a verb, {near}")
-
-
-def without_auto(words: Sequence[str], tell: Callable[[str], None]) -> tuple[str, ...]:
-    """``words`` with ``system=auto`` resolved for this machine, and that told."""
-    resolved = tuple(_AUTO.sub(GENERIC, word) if word.startswith("system=") else word for word in words)
-    if resolved != tuple(words):
-        tell(f"system=auto: taken as {GENERIC}, since this version does not look at the machine")
-    return resolved
 
 
 def tell_choices(registry: Registry, composed: Composed, tell: Callable[[str], None]) -> None:

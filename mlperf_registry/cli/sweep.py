@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from mlperf_registry import plugins
 from mlperf_registry.cli.answer import print_json
+from mlperf_registry.cli.auto import AUTO, Here
 from mlperf_registry.cli.jobs import own_stdout, prepare
 from mlperf_registry.cli.request import Request
-from mlperf_registry.cli.session import not_an_override, open_registry, without_auto
+from mlperf_registry.cli.session import not_an_override, open_registry
 from mlperf_registry.cli.sweep_folder import (
     PointRecord,
     SweepOrder,
@@ -41,6 +42,9 @@ from mlperf_registry.structure import structure
 if TYPE_CHECKING:
     from mlperf_registry.registry import Registry
 
+_LOCAL_LAUNCHERS = ("basic", "joblib")
+"""Launchers of Hydra whose jobs run on the machine that launches them."""
+
 
 def sweep(request: Request, target: str, *, runs: bool) -> int:
     """Run a sweep over ``target`` and return the exit code.
@@ -63,8 +67,9 @@ def sweep(request: Request, target: str, *, runs: bool) -> int:
     if request.dry_run:
         return _dry_run(registry, points, request, runs=runs)
     if points is not None:
-        check(registry, points, runs=runs)
-        say(f"{len(points)} {'point' if len(points) == 1 else 'points'}, all composed and checked.")
+        left = check(registry, points, request.build_dir, runs=runs, elsewhere=_runs_elsewhere(words))
+        later = f"all but {left} of an unnamed system, which is found out where they run" if left else "all"
+        say(f"{len(points)} {'point' if len(points) == 1 else 'points'}, {later} composed and checked.")
     folder = create_sweep_folder(
         SweepOrder(
             target=target,
@@ -133,7 +138,7 @@ def headline_of(outcome: RunResult | Engine) -> float | None:
 def sweep_words(registry: Registry, given: Sequence[str]) -> tuple[str, ...]:
     """Words of a sweep with aliases translated, which Hydra knows nothing of.
 
-    ``system=auto`` stays: each job finds out about the machine that it runs on.
+    ``system=auto`` stays, and no system is added: each job finds out about the machine that it runs on.
 
     Raises:
         ConfigError: for words that are no overrides.
@@ -159,7 +164,7 @@ def launch(registry: Registry, words: Sequence[str], folder: Path) -> None:
 
     register(registry.library)
     # Hydra composes a point before its job does, and launchers carry this store to wherever that is.
-    ConfigStore.instance().store(group="system", name="auto", node={}, package="_global_")
+    ConfigStore.instance().store(group="system", name=AUTO, node={}, package="_global_")
     conf = str(registry.library.roots.conf)
     command = hydra.main(version_base="1.3", config_path=conf, config_name=CONFIG)(run_point)
     try:
@@ -195,10 +200,15 @@ def write_sweep_report(folder: Path) -> Path:
 def _run(folder: Path, overrides: tuple[str, ...], progress: Progress) -> RunResult | Engine:
     order = read_order(folder)
     registry = open_registry([Path(path) for path in order.systems])
-    words = without_auto(overrides, progress.note)
-    job = prepare(registry, words, Path(order.build_dir), progress, runs=order.runs)
+    build_dir = Path(order.build_dir)
+    job = prepare(*Here(registry, build_dir).settle(overrides, progress.note), build_dir, progress, runs=order.runs)
     outcome: RunResult | Engine = plugins.load(order.target)(job)
     return outcome
+
+
+def _runs_elsewhere(words: Sequence[str]) -> bool:
+    launchers = [override.written for override in map(parse_override, words) if override.key == "hydra/launcher"]
+    return any(launcher not in _LOCAL_LAUNCHERS for launcher in launchers)
 
 
 def _record(folder: Path, number: int, overrides: tuple[str, ...], end: RunResult | Engine | BaseException) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from mlperf_registry.cli.session import without_auto
+from mlperf_registry.cli.auto import Here, asks_for_auto
 from mlperf_registry.compose.override import Override, parse_override
 from mlperf_registry.execute.job import plan_for
 from mlperf_registry.execute.progress import Silent
@@ -48,27 +49,32 @@ def expand(registry: Registry, words: Sequence[str]) -> list[Overrides] | None:
     return [tuple(job) for job in jobs]
 
 
-def check(registry: Registry, points: Sequence[Overrides], *, runs: bool) -> None:
-    """Compose, structure and plan every point, ``system=auto`` as if its job ran on this machine.
+def check(registry: Registry, points: Sequence[Overrides], build_dir: Path, *, runs: bool, elsewhere: bool) -> int:
+    """Compose, structure and plan every point; returns how many cannot be yet.
 
     Args:
         registry: what is composed from.
         points: overrides of each.
+        build_dir: folder of engines and logs, and of derived systems.
+        elsewhere: whether jobs may run on another machine: what ``system=auto`` is there, only they can tell.
         runs: whether their jobs run LoadGen, for which a submission must state its rate.
 
     Raises:
         ConfigError: with every problem of every point, each once.
     """
     found: dict[Problem, list[Overrides]] = {}
-    for overrides in points:
+    here = Here(registry, build_dir)
+    checked = [overrides for overrides in points if not (elsewhere and asks_for_auto(overrides))]
+    for overrides in checked:
         try:
-            composed = registry.compose(without_auto(overrides, Silent().note), quick=True)
-            plan_for(registry.structure(composed), Silent(), runs=runs)
+            settled, words = here.settle(overrides, Silent().note)
+            plan_for(settled.structure(settled.compose(words, quick=True)), Silent(), runs=runs)
         except ConfigError as error:
             for problem in error.problems:
                 found.setdefault(problem, []).append(overrides)
     if found:
         raise ConfigError(_placed(problem, at, len(points)) for problem, at in found.items())
+    return len(points) - len(checked)
 
 
 def _parsed(words: Sequence[str]) -> list[Override]:

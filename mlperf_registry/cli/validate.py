@@ -11,7 +11,7 @@ from mlperf_registry.cli.answer import print_json
 from mlperf_registry.cli.cells import cell_patterns, judged
 from mlperf_registry.cli.explain import value_text
 from mlperf_registry.cli.request import Request
-from mlperf_registry.cli.session import open_registry, overrides_of, tell_choices
+from mlperf_registry.cli.session import open_registry, settled, tell_choices
 from mlperf_registry.cli.table import table
 from mlperf_registry.cli.terminal import say
 from mlperf_registry.cli.wrong_files import wrong_files
@@ -36,15 +36,15 @@ def validate(request: Request) -> int:
             Problem(word, "--published checks every configuration of its file", hint="leave it out")
             for word in request.words
         )
-    registry = open_registry(request.systems)
     if request.published is not None:
-        return _validate_published(registry, request.published, as_json=request.json)
-    return _validate_all(registry, request) if request.everything else _validate_one(registry, request)
+        return _validate_published(open_registry(request.systems), request.published, as_json=request.json)
+    return _validate_all(open_registry(request.systems), request) if request.everything else _validate_one(request)
 
 
-def _validate_one(registry: Registry, request: Request) -> int:
+def _validate_one(request: Request) -> int:
     began = time.perf_counter()
-    composed = registry.compose(overrides_of(request, say), quick=True)
+    registry, overrides = settled(request, say)
+    composed = registry.compose(overrides, quick=True)
     tell_choices(registry, composed, say)
     workload = registry.structure(composed)
     plan = plan_for(workload, Silent())

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from mlperf_registry.cli.jobs import Job, own_stdout, prepare, show
 from mlperf_registry.cli.request import Request
-from mlperf_registry.cli.session import open_registry, overrides_of
+from mlperf_registry.cli.session import open_registry, overrides_of, settled
 from mlperf_registry.cli.terminal import say, watching
 from mlperf_registry.schema.engine import Engine
 from mlperf_registry.schema.result import RunResult
@@ -28,16 +28,15 @@ def work(request: Request, target: str, point: Point, *, runs: bool = True) -> i
         from mlperf_registry.cli.sweep import sweep
 
         return sweep(request, target, runs=runs)
-    registry = open_registry(request.systems)
-    overrides = overrides_of(request, say)
     if request.cfg is not None:
         from mlperf_registry.cli.cfg import print_config
 
-        return print_config(registry, overrides, request)
+        return print_config(*settled(request, say), request)
     if request.dry_run:
         from mlperf_registry.cli.dry_run import dry_run
 
-        return dry_run(registry, [overrides], request, runs=runs)
+        return dry_run(open_registry(request.systems), [overrides_of(request)], request, runs=runs)
+    registry, overrides = settled(request, say)
     with own_stdout(request), watching() as progress:
         job = prepare(registry, overrides, request.build_dir, progress, runs=runs)
         outcome = point(job)
