@@ -74,12 +74,18 @@ def _arguments(words: list[str], current: str) -> Iterable[str]:
     verb = VERBS.get(words[0])
     if verb is None:
         return ()
+    if verb.parts:
+        if len(words) == 1 and not current.startswith("-"):
+            return [part.word for part in verb.parts]
+        verb = next((part for part in verb.parts if part.word in words[1:2]), verb)
     if current.startswith("-"):
         return [name for flag in verb.flags for name in (flag.name, flag.short) if name is not None]
     if verb.name == "list":
         return LISTED if len(words) == 1 else ()
     if verb.name == "completion":
         return _SCRIPTS
+    if verb.name in ("systems show", "systems describe") or words[-1] == "--from":
+        return _options("system")
     if "group=option" not in verb.usage:
         return ()
     key, equals, value = current.partition("=")
@@ -99,6 +105,12 @@ def _keys(*, bare: bool) -> Iterable[str]:
             yield path
 
 
+def _options(group: str) -> Iterable[str]:
+    from mlperf_registry.cli.session import open_registry
+
+    return open_registry(()).library.options(group)
+
+
 def _library_groups() -> tuple[str, ...]:
     from mlperf_registry.cli.session import open_registry
 
@@ -111,7 +123,7 @@ def _values(key: str) -> Iterable[str]:
 
     library = open_registry(()).library
     if key in library.groups:
-        return library.options(key)
+        return (*library.options(key), "auto") if key == "system" else library.options(key)
     if key == "round":
         from mlperf_registry.rules.round import round_names
 

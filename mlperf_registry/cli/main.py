@@ -20,7 +20,6 @@ from mlperf_registry.cli.help import overview, verb_help
 from mlperf_registry.cli.request import Request, parse
 from mlperf_registry.cli.streams import steady_streams
 from mlperf_registry.cli.terminal import say
-from mlperf_registry.cli.verbs import VERBS
 from mlperf_registry.schema.problem import MlperfError, NotReady
 
 INTERRUPTED = 130
@@ -54,7 +53,7 @@ def _answer(words: list[str]) -> int:
         request = parse(words)
         build_dir = request.build_dir
         if request.help:
-            print(verb_help(VERBS[request.verb]))
+            print(verb_help(request.verb))
             return 0
         _require_working_directory()
         with _sigterm_interrupts():
@@ -75,7 +74,7 @@ def _answer(words: list[str]) -> int:
 
 
 def _dispatch(request: Request) -> int:
-    module, _, function = VERBS[request.verb].target.partition(":")
+    module, _, function = request.verb.target.partition(":")
     code: int = getattr(import_module(module), function)(request)
     return code
 

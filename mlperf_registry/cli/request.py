@@ -8,16 +8,19 @@ from typing import Any
 
 import attrs
 
-from mlperf_registry.cli.verbs import VERBS, Flag, Verb
+from mlperf_registry.cli.verbs import VERBS, Flag, Verb, every_verb
 from mlperf_registry.schema.nearest import nearest
 from mlperf_registry.schema.problem import ConfigError, Problem
+
+_CURES = {"published": "name a file of JSON lines", "machine": "`mlperf systems detect --json` prints one"}
+"""Fields that name a file which must be there, and what to name."""
 
 
 @attrs.frozen(kw_only=True)
 class Request:
     """What the user asked for."""
 
-    verb: str
+    verb: Verb
     words: tuple[str, ...] = ()
     """Everything that is no flag: overrides, paths, names."""
     json: bool = False
@@ -30,6 +33,13 @@ class Request:
     everything: bool = False
     published: Path | None = None
     """File of published configurations to compare with."""
+    machine: Path | None = None
+    """File of a machine to take instead of this one."""
+    record: Path | None = None
+    """Where to keep a recording of this machine."""
+    kin: str | None = None
+    """System whose tuned values a new one takes over."""
+    force: bool = False
     help: bool = False
 
 
@@ -39,12 +49,11 @@ def parse(argv: Sequence[str]) -> Request:
     Raises:
         ConfigError: for an unknown verb or flag, a flag without its value, or a folder that is none.
     """
-    verb = _verb(argv[0])
+    verb, rest = _verb(argv)
     known = {name: flag for flag in verb.flags for name in (flag.name, flag.short) if name is not None}
     given: dict[str, Any] = {}
     words: list[str] = []
     problems: list[Problem] = []
-    rest = list(argv[1:])
     while rest:
         word = rest.pop(0)
         if word == "--":
@@ -68,23 +77,32 @@ def parse(argv: Sequence[str]) -> Request:
         else:
             problems += _take(flag, value if assigned else rest.pop(0), given)
     if given.get("help"):
-        return Request(verb=verb.name, help=True)
+        return Request(verb=verb, help=True)
     if problems:
         raise ConfigError(problems)
-    return Request(verb=verb.name, words=tuple(words), **given)
+    return Request(verb=verb, words=tuple(words), **given)
 
 
-def _verb(name: str) -> Verb:
+def _verb(argv: Sequence[str]) -> tuple[Verb, list[str]]:
+    """The verb, and the words that follow it."""
+    name, *rest = argv
     verb = VERBS.get(name)
     if verb is None and name.startswith("-"):
         raise ConfigError([Problem(name, "a verb comes first, and its flags follow it", hint=f"mlperf VERB {name}")])
     if verb is None:
         raise ConfigError([Problem(name, "there is no such verb", hint=nearest(name, VERBS))])
-    return verb
+    if not verb.parts or (rest and rest[0] in ("-h", "--help")):
+        return verb, rest
+    parts = {part.word: part for part in verb.parts}
+    word = next(iter(rest), "")
+    if word not in parts:
+        message = f"mlperf {name} cannot {word}" if word else "say what to do"
+        raise ConfigError([Problem(f"{name} {word}".strip(), message, hint=nearest(word, parts))])
+    return parts[word], rest[1:]
 
 
 def _unknown(verb: Verb, name: str, known: dict[str, Flag]) -> Problem:
-    owners = [other.name for other in VERBS.values() if any(name in (flag.name, flag.short) for flag in other.flags)]
+    owners = [other.name for other in every_verb() if any(name in (flag.name, flag.short) for flag in other.flags)]
     hint = f"it belongs to mlperf {', '.join(owners)}" if owners else nearest(name, known)
     return Problem(name, f"mlperf {verb.name} has no such flag", hint=hint)
 
@@ -96,13 +114,16 @@ def _take(flag: Flag, value: str, given: dict[str, Any]) -> list[Problem]:
             return [Problem(flag.name, f"shows values or origins, not {value!r}", hint=nearest(value, forms))]
         given["cfg"] = value
         return []
-    if flag.field == "published":
+    if flag.field in _CURES:
         try:
             is_file = Path(value).is_file()
         except (OSError, ValueError):
             is_file = False
-        given["published"] = Path(value)
-        return [] if is_file else [Problem(flag.name, f"there is no file {value}", hint="name a file of JSON lines")]
+        given[flag.field] = Path(value)
+        return [] if is_file else [Problem(flag.name, f"there is no file {value}", hint=_CURES[flag.field])]
+    if flag.field in ("kin", "record"):
+        given[flag.field] = Path(value) if flag.field == "record" else value
+        return [] if value else [Problem(flag.name, f"needs a value: {flag.shown}")]
     folder = Path(value)
     if not value:
         return [Problem(flag.name, "needs the name of a folder")]

@@ -54,6 +54,13 @@ class Verb:
     flags: tuple[Flag, ...]
     text: str = ""
     """More for the verb's own help."""
+    parts: tuple[Verb, ...] = ()
+    """Verbs of two words that begin with its name; it does nothing by itself then."""
+
+    @property
+    def word(self) -> str:
+        """The last word of its name."""
+        return self.name.rpartition(" ")[2]
 
 
 JSON = Flag("--json", "print one JSON document on stdout, all else on stderr", "json")
@@ -72,9 +79,90 @@ CFG = Flag(
 DRY_RUN = Flag("--dry-run", "print what would run, if it is legal and its engine cached, and stop", "dry_run")
 ALL = Flag("--all", "check every file and every cell", "everything")
 PUBLISHED = Flag("--published", "compare with published configurations, a JSON object a line", "published", "FILE")
+MACHINE = Flag(
+    "--machine",
+    "a recording, or what `systems detect --json` printed, to take instead of this machine",
+    "machine",
+    metavar="FILE",
+)
+RECORD = Flag(
+    "--record", "keep what detection reads of this machine, to be replayed elsewhere", "record", metavar="FILE"
+)
+FROM = Flag(
+    "--from", "the known system whose tuned values it takes over (default: the nearest)", "kin", metavar="KNOWN"
+)
+FORCE = Flag("--force", "overwrite a file of that name; take the place of a shipped system", "force")
 HELP = Flag("--help", "this help", "help", short="-h")
 
 _COMPOSING = (JSON, SYSTEMS, HELP)
+_SYSTEMS = (
+    Verb(
+        "systems detect",
+        "mlperf_registry.cli.systems.detect:detect",
+        "what this machine is: processors, memory, NUMA nodes, GPUs and MIG slices, versions",
+        "mlperf systems detect [flags]",
+        (
+            ("systems detect", "for the eye"),
+            ("systems detect --json > box.json", "for programs, and for --machine and $MLPERF_MACHINE"),
+            ("systems detect --record box.json", "all that was read, for a bug report"),
+        ),
+        (JSON, RECORD, MACHINE, HELP),
+    ),
+    Verb(
+        "systems match",
+        "mlperf_registry.cli.systems.match:match",
+        "which known system this machine is, and in what it differs from those that it nearly is",
+        "mlperf systems match [flags]",
+        (
+            ("systems match", "a table of candidates, best first, and what `mlperf run` would take"),
+            ("systems match --machine box.json", "the same for a recorded machine"),
+        ),
+        (JSON, SYSTEMS, MACHINE, HELP),
+    ),
+    Verb(
+        "systems new",
+        "mlperf_registry.cli.systems.new:new",
+        "write systems/NAME.yaml, which makes this machine a system, from what is detected",
+        "mlperf systems new NAME [flags]",
+        (
+            ("systems new my_box", "with the tuned values of its nearest relative, rates scaled"),
+            ("systems new my_box --from L4x1", "with those of L4x1"),
+        ),
+        (FROM, FORCE, JSON, SYSTEMS, MACHINE, HELP),
+        "The file goes to the first --systems folder, by default ./systems, and is not overwritten without --force.",
+    ),
+    Verb(
+        "systems check",
+        "mlperf_registry.cli.systems.check:check",
+        "check the file of a system: every problem in one report",
+        "mlperf systems check FILE [flags]",
+        (("systems check systems/my_box.yaml", "its values, its base, its tuned values, and its name among others"),),
+        (JSON, SYSTEMS, MACHINE, HELP),
+    ),
+    Verb(
+        "systems show",
+        "mlperf_registry.cli.systems.show:show",
+        "one system: its rules beside what this machine shows, its base and its tuned cells",
+        "mlperf systems show NAME [flags]",
+        (("systems show L4x1", "a shipped one"), ("systems show my_box", "one of yours")),
+        (JSON, SYSTEMS, MACHINE, HELP),
+    ),
+    Verb(
+        "systems describe",
+        "mlperf_registry.cli.systems.describe:describe",
+        "print the system description that a submission needs, systems/<name>.json",
+        "mlperf systems describe [NAME] [flags]",
+        (
+            ("systems describe > L4x1.json", "of this machine; without a NAME, as `mlperf run` names it"),
+            ("systems describe my_box --json", "with where each value is from, and what is missing"),
+        ),
+        (JSON, SYSTEMS, MACHINE, HELP),
+        "What is detected is filled in; the rest is stated in the file of the system, under system.submission. What\n"
+        "is missing is listed all at once, and nothing else is printed then (exit 2). With --json there is always one\n"
+        "document, {system, description, sources, problems}, whole or not.",
+    ),
+)
+
 _EXECUTING = (MULTIRUN, DRY_RUN, CFG, JSON, BUILD_DIR, SYSTEMS, HELP)
 
 VERBS = {
@@ -143,6 +231,20 @@ VERBS = {
             "\n".join(f"  {name:<12}{doc}" for name, doc in LISTED.items()),
         ),
         Verb(
+            "systems",
+            "",
+            "this machine as a system: " + ", ".join(part.word for part in _SYSTEMS),
+            f"mlperf systems {'|'.join(part.word for part in _SYSTEMS)} [flags]",
+            tuple(part.examples[0] for part in _SYSTEMS),
+            (HELP,),
+            "\n".join(f"  {part.word:<10}{part.summary}" for part in _SYSTEMS)
+            + "\n\n`mlperf systems detect --help` says more of detect, and so on.\n\n"
+            "Every command without system=, and system=auto, takes the system that this machine is: a known one that\n"
+            "it matches, else one derived from its nearest relative. $SYSTEM_NAME gives it a name; $MLPERF_MACHINE\n"
+            "names a file that stands for the machine, as --machine does.",
+            parts=_SYSTEMS,
+        ),
+        Verb(
             "validate",
             "mlperf_registry.cli.validate:validate",
             "check a configuration, every cell, or what was published, without running anything",
@@ -188,4 +290,9 @@ VERBS = {
         ),
     )
 }
-"""Every verb, in the order in which help names them."""
+"""Every verb by its first word, in the order in which help names them."""
+
+
+def every_verb() -> tuple[Verb, ...]:
+    """Every verb that does something: parts stand in place of the verb that has them."""
+    return tuple(one for verb in VERBS.values() for one in verb.parts or (verb,))

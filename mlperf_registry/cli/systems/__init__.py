@@ -1,0 +1,1 @@
+"""``mlperf systems``: one module for each of its parts, and what they share."""
