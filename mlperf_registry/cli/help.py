@@ -19,7 +19,7 @@ EXIT_CODES = (
 )
 
 _AXES = (
-    ("system", "the machine; `mlperf list systems`, or a YAML file of yours in ./systems"),
+    ("system", "the machine, by default this one; `mlperf list systems`, or a YAML file of yours in ./systems"),
     ("benchmark", "the benchmark; `mlperf list benchmarks`"),
     ("scenario", " ".join(SCENARIO_NAMES)),
     ("accuracy_target", f"{' '.join(TARGET_NAMES)} (also 99, 0.99, 99.9, high_accuracy)"),

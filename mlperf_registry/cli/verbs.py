@@ -174,7 +174,7 @@ VERBS = {
             "build the engine, run LoadGen for performance and accuracy, write the report",
             "mlperf run [group=option ...] [field=value ...] [flags]",
             (
-                ("run", "the default: resnet50-mini, Offline, on this machine's CPU, about a minute"),
+                ("run", "the default: resnet50-mini, Offline, on this machine, about a minute"),
                 ("run scenario=server loadgen.server_target_qps=500", "Server at 500 queries/s"),
                 ("run -m scenario=offline,singlestream", "one run for each, and one report of both"),
                 ("run loadgen.test_mode=PerformanceOnly", "no accuracy run"),

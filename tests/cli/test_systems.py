@@ -233,6 +233,22 @@ def test_check_lets_pass_what_holds_for_some_cells_only(mlperf, tmp_path):
     assert mlperf("systems", "check", "box.yaml").code == 0
 
 
+def test_check_does_not_take_other_files_for_systems(mlperf, tmp_path):
+    (tmp_path / "compose.yaml").write_text("services: {web: {image: web}}\n")
+    (tmp_path / "box.yaml").write_text(HEAD)
+    assert mlperf("systems", "check", "box.yaml").code == 0
+
+
+def test_check_sees_tuned_values_beside_the_file(mlperf, tmp_path):
+    (tmp_path / "box.yaml").write_text(HEAD)
+    tuned = tmp_path / "tuned" / "v9.9" / "box" / "resnet50"
+    tuned.mkdir(parents=True)
+    (tuned / "offline.yaml").write_text("tuned_for: [plane]\nbackends: [onnxruntime]\n")
+    answer = mlperf("systems", "check", "box.yaml")
+    assert answer.code == 2
+    assert "tuned/v9.9/box/resnet50/offline.yaml" in answer.err
+
+
 def test_check_sees_two_files_of_one_name(mlperf, tmp_path):
     for folder in ("systems", "mine"):
         (tmp_path / folder).mkdir()

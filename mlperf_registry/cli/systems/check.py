@@ -10,7 +10,8 @@ from mlperf_registry.cli.machine import machine_here
 from mlperf_registry.cli.request import Request
 from mlperf_registry.cli.session import open_registry
 from mlperf_registry.cli.system_name import name_problem
-from mlperf_registry.cli.systems.trial import on_trial, require_sound
+from mlperf_registry.cli.systems.soundness import require_sound
+from mlperf_registry.cli.systems.trial import on_trial
 from mlperf_registry.cli.systems.words import one_word
 from mlperf_registry.registry import Registry
 from mlperf_registry.schema.machine import Machine
