@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from itertools import combinations
 
 Names = frozenset[str]
 """The options that distinguish a variant, or that a delta asks for; none for the plain one."""
@@ -56,14 +57,17 @@ def _least(cases: tuple[tuple[Names, Token, Token], ...]) -> tuple[tuple[Names, 
     if all(want == low for _, want, low in cases):
         return ()
     wanted = {names: want for names, want, _ in cases}
-    search = _Search(wanted, sorted(_keys(wanted), key=written_order))
-    search.run(0, {names: low for names, _, low in cases}, (), (0, 0))
+    below = {names: low for names, _, low in cases}
+    search = _Search(wanted)
+    search.run(_common(wanted), below)
+    # A delta that asks for fewer names applies sooner, and leaves to later ones what it would have to repeat for them.
+    search.run_for_fewer_values(_subsets(wanted), below)
     assert search.best is not None
     return search.best
 
 
-def _keys(variants: Iterable[Names]) -> set[Names]:
-    """What a delta may ask for: the names of a variant, or those that several have in common."""
+def _common(variants: Iterable[Names]) -> set[Names]:
+    """What a delta asks for in the first place: the names of a variant, or all that several have in common."""
     keys = {PLAIN, *variants}
     while True:
         more = {left & right for left in keys for right in keys} - keys
@@ -72,19 +76,37 @@ def _keys(variants: Iterable[Names]) -> set[Names]:
         keys |= more
 
 
+def _subsets(variants: Iterable[Names]) -> set[Names]:
+    """All that a delta may ask for and hold for a variant."""
+    return {
+        frozenset(some) for names in variants for size in range(len(names) + 1) for some in combinations(names, size)
+    }
+
+
 class _Search:
     """Depth first over the keys in the order in which they apply; a variant's own key is the last that changes it."""
 
-    def __init__(self, wanted: Mapping[Names, Token], keys: list[Names]) -> None:
+    def __init__(self, wanted: Mapping[Names, Token]) -> None:
         self.wanted = wanted
-        self.keys = keys
+        self.keys: list[Names] = []
         self.best: tuple[tuple[Names, Token], ...] | None = None
         self.cost = (len(wanted) + 1, 0)
 
-    def run(
+    def run(self, keys: Iterable[Names], below: Mapping[Names, Token]) -> None:
+        """Find the best split with these keys, if it is better than the best so far."""
+        self.keys = sorted(keys, key=written_order)
+        self._run(0, dict(below), (), (0, 0))
+
+    def run_for_fewer_values(self, keys: Iterable[Names], below: Mapping[Names, Token]) -> None:
+        """The same, where it has fewer values; fewer names alone are no reason."""
+        self.cost = (self.cost[0], 0)
+        self.run(keys, below)
+
+    def _run(
         self, index: int, values: dict[Names, Token], stated: tuple[tuple[Names, Token], ...], cost: tuple[int, int]
     ) -> None:
-        if cost >= self.cost:
+        missing = {want for names, want in self.wanted.items() if values[names] != want}
+        if (cost[0] + len(missing), cost[1]) >= self.cost:
             return
         if index == len(self.keys):
             self.best, self.cost = stated, cost
@@ -92,13 +114,13 @@ class _Search:
         key = self.keys[index]
         settled = self.wanted.get(key, values.get(key))
         if values.get(key) == settled:
-            self.run(index + 1, values, stated, cost)
+            self._run(index + 1, values, stated, cost)
         within = [names for names in values if key <= names]
         wrong = [self.wanted[names] for names in within if values[names] != self.wanted[names]]
         for token in dict.fromkeys(wrong) if key not in self.wanted else dict.fromkeys([self.wanted[key]]):
             if token in wrong:
                 changed = {**values, **dict.fromkeys(within, token)}
-                self.run(index + 1, changed, (*stated, (key, token)), (cost[0] + 1, cost[1] + len(key)))
+                self._run(index + 1, changed, (*stated, (key, token)), (cost[0] + 1, cost[1] + len(key)))
 
 
 def _rank(name: str) -> tuple[int, str]:

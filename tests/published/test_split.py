@@ -41,6 +41,13 @@ def test_no_split_states_less(wanted: dict[Names, str], low: str) -> None:
                 assert any(applied(tried, names, low) != want for names, want in wanted.items()), tried
 
 
+def test_a_delta_may_ask_for_fewer_names_to_apply_sooner() -> None:
+    triton, maxq, both = frozenset({"triton"}), frozenset({"k_99_9", "maxq"}), frozenset({"k_99_9", "triton", "maxq"})
+    wanted = {PLAIN: "1", triton: "2", maxq: ABSENT, both: "2"}
+    # Asked for by both of its names, the null would come after triton's value and undo it where all three are on.
+    assert least_split(wanted, dict.fromkeys(wanted, "1")) == {frozenset({"k_99_9"}): ABSENT, triton: "2"}
+
+
 def test_what_is_alike_is_said_plainly() -> None:
     triton, both = frozenset({"triton"}), frozenset({"triton", "k_99_9"})
     assert least_split({triton: "1", both: "1"}, {triton: ABSENT, both: ABSENT}) == {PLAIN: "1"}
