@@ -10,8 +10,9 @@ from collections.abc import Iterator, Mapping
 import attrs
 
 from mlperf_registry.detect.host import Host
-from mlperf_registry.detect.linux_lists import list_text, parse_list
+from mlperf_registry.detect.linux_lists import parse_list
 from mlperf_registry.schema.machine import Cpu
+from mlperf_registry.schema.numa_string import ranges
 
 CPUINFO = "/proc/cpuinfo"
 """What the kernel says of each logical CPU."""
@@ -184,7 +185,7 @@ def _note_limits(host: Host, online: tuple[int, ...], notes: list[str]) -> None:
     usable = host.affinity
     if usable is not None and online and set(online) - set(usable):
         notes.append(
-            f"This process may use {len(usable)} of the machine's {len(online)} logical CPUs ({list_text(usable)}): "
+            f"This process may use {len(usable)} of the machine's {len(online)} logical CPUs ({ranges(usable)}): "
             "a container, a job scheduler or taskset limits it."
         )
     quota = _quota(host)

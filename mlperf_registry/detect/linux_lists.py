@@ -1,8 +1,9 @@
-"""Linux' lists of numbers, "0-3,8-11": how the kernel writes sets of CPUs and nodes."""
+"""Linux' lists of numbers, "0-3,8-11": how the kernel writes sets of CPUs and nodes.
+
+More is a list to the kernel than in a NUMA string: an empty text is one, and its lines end. `ranges` there writes both.
+"""
 
 from __future__ import annotations
-
-from collections.abc import Iterable
 
 
 def parse_list(text: str) -> tuple[int, ...]:
@@ -16,14 +17,3 @@ def parse_list(text: str) -> tuple[int, ...]:
         first, _, last = part.partition("-")
         numbers.update(range(int(first), int(last or first) + 1))
     return tuple(sorted(numbers))
-
-
-def list_text(numbers: Iterable[int]) -> str:
-    """The shortest list of ``numbers``."""
-    runs: list[list[int]] = []
-    for number in sorted(set(numbers)):
-        if runs and number == runs[-1][1] + 1:
-            runs[-1][1] = number
-        else:
-            runs.append([number, number])
-    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)

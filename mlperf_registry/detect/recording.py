@@ -11,10 +11,11 @@ import attrs
 
 from mlperf_registry.detect import cpu, memory
 from mlperf_registry.detect.host import Host
-from mlperf_registry.detect.linux_lists import list_text, parse_list
+from mlperf_registry.detect.linux_lists import parse_list
 from mlperf_registry.detect.nvml import NvmlFacts
 from mlperf_registry.schema.components import FrozenMap
 from mlperf_registry.schema.knob import knob
+from mlperf_registry.schema.numa_string import ranges
 
 RECORDING_SCHEMA = 1
 """Version of the form of a recording."""
@@ -112,7 +113,7 @@ class Recorder:
             source=source,
             architecture=self.architecture,
             kernel=self.kernel,
-            affinity=None if affinity is None else list_text(affinity),
+            affinity=None if affinity is None else ranges(affinity),
             environ=FrozenMap(self._environ),
             files=FrozenMap(self._files),
             folders=FrozenMap(self._folders),

@@ -4,12 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlperf_registry.detect.linux_lists import list_text, parse_list
+from mlperf_registry.detect.linux_lists import parse_list
+from mlperf_registry.schema.numa_string import ranges
 
 
 @given(st.sets(st.integers(0, 300)))
 def test_a_list_and_its_text_are_inverse(numbers):
-    assert parse_list(list_text(numbers)) == tuple(sorted(numbers))
+    assert parse_list(ranges(numbers)) == tuple(sorted(numbers))
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,10 @@ import time
 import pytest
 
 from mlperf_registry.detect.host import LiveHost
-from mlperf_registry.detect.linux_lists import list_text
 from mlperf_registry.detect.machine import detect, load_machine, record
 from mlperf_registry.detect.recording import Recorder
 from mlperf_registry.schema.machine import Cpu, Machine
+from mlperf_registry.schema.numa_string import ranges
 from mlperf_registry.schema.problem import ConfigError
 from mlperf_registry.structure import unstructure
 
@@ -48,7 +48,7 @@ def test_a_dgx_h100(machine):
     found = machine("dgx_h100")
     assert cpu_of(found) == ("GenuineIntel", "Intel(R) Xeon(R) Platinum 8480C", "x86_64", 2, 56, 2)
     assert found.memory == 2113396736 * 1024
-    assert [list_text(node.cpus) for node in found.numa] == ["0-55,112-167", "56-111,168-223"]
+    assert [ranges(node.cpus) for node in found.numa] == ["0-55,112-167", "56-111,168-223"]
     assert placed(found) == [0, 0, 0, 0, 1, 1, 1, 1]
     first = found.accelerators[0]
     assert (first.name, first.pci_id, first.pci_address) == ("NVIDIA H100 80GB HBM3", "2330", "0000:1b:00.0")
@@ -94,7 +94,7 @@ def test_a_gh200_of_two_shows_the_one_that_cuda_may_use(machine):
     assert cpu_of(found) == ("ARM", "Neoverse-V2", "aarch64", 2, 72, 1)
     (gpu,) = found.accelerators
     assert (gpu.pci_id, gpu.compute_sm, gpu.integrated, gpu.numa_node) == ("2348", 90, False, 0)
-    assert [list_text(node.cpus) for node in found.numa] == ["0-71", "72-143", "", ""]
+    assert [ranges(node.cpus) for node in found.numa] == ["0-71", "72-143", "", ""]
     assert found.notes == ("CUDA_VISIBLE_DEVICES=0 shows 1 of 2 GPUs.",)
 
 
