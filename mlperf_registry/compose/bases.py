@@ -77,6 +77,7 @@ class Bases:
         seen = [system]
         rate = size = 1.0
         counts: list[int] = []
+        dlas: list[int] = []
         while (found := self._base(seen[-1])) is not None:
             base = found.base
             if base.system in seen:
@@ -87,8 +88,10 @@ class Bases:
                 raise ConfigError([found.problem(f"there is no system {base.system!r}", hint)])
             count = self._count(seen[-1])
             counts += [count] if count else []
+            dlas.append(self._dlas(seen[-1]))
             rate, size = (float(f"{factor:.6g}") for factor in (rate * base.rate_factor, size * base.size_factor))
-            made.append(Derivation(base.system, system, rate, size, min(counts, default=0), self._stated_by(system)))
+            accelerators, said = min(counts, default=0), self._stated_by(system)
+            made.append(Derivation(base.system, system, rate, size, accelerators, min(dlas), said))
             seen.append(base.system)
         return tuple(made)
 
@@ -102,6 +105,12 @@ class Bases:
     def _count(self, system: str) -> int:
         found = (_stated(one, _SYSTEM, "accelerator_count") for one in ancestors(self._library, _SYSTEM, system))
         count = next((value for value in found if value is not None), 0)
+        return count if type(count) is int else 0
+
+    def _dlas(self, system: str) -> int:
+        rules = (_stated(one, _SYSTEM, "match") for one in ancestors(self._library, _SYSTEM, system))
+        found = (one["dla_count"] for one in rules if isinstance(one, dict) and "dla_count" in one)
+        count = next(found, 0)
         return count if type(count) is int else 0
 
     def _stated_by(self, system: str) -> Tree:

@@ -30,6 +30,8 @@ class Derivation:
     size_factor: float
     accelerators: int
     """Of the heir; 0 where it has none, or does not say: then nothing is capped."""
+    dlas: int
+    """Of the heir; without any, nothing is said of them."""
     stated: Tree
     """What the heir's own files say; it stays."""
 
@@ -61,7 +63,7 @@ class Derivation:
                     made[key] = branch
                 continue
             field = _field_of(path, fields)
-            if find(self.stated, path) is not None or (field is not None and field.knob.scales == "never"):
+            if find(self.stated, path) is not None or (field is not None and self._leaves_out(field)):
                 continue
             value, how = self._value(node, field)
             known = (id(node.document), how)
@@ -71,10 +73,13 @@ class Derivation:
             made[key] = Leaf(value, named[known], node.path)
         return made
 
+    def _leaves_out(self, field: Field) -> bool:
+        return field.knob.scales == "never" or (field.knob.scales == "dla" and not self.dlas)
+
     def _value(self, leaf: Leaf, field: Field | None) -> tuple[Any, str]:
         """The heir's value, and what was done to the base's; a value of the wrong type is left to the structurer."""
         scales = None if field is None else field.knob.scales
-        if field is None or scales is None:
+        if field is None or scales in (None, "dla"):
             return leaf.value, ""
         if scales == "count":
             capped = _capped(leaf.value, self.accelerators)

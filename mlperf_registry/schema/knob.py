@@ -14,10 +14,10 @@ import attrs
 Check = Callable[[Any], "str | None"]
 """Takes a value of the right type; returns what is wrong with it as the end of a sentence ("must be ..."), or None."""
 
-Scales = Literal["rate", "size", "count", "never"]
+Scales = Literal["rate", "size", "count", "dla", "never"]
 """What becomes of a value that a system takes over from its base: ``rate`` is multiplied as accelerators are, ``size``
-shrinks as their memory does, ``count`` goes no further than there are accelerators, ``never`` is left out, since it
-speaks of one machine. What scales in no way is taken over as it is."""
+shrinks as their memory does, ``count`` goes no further than there are accelerators, ``dla`` is left out where
+there is no DLA, ``never`` always, since it speaks of one machine. What scales in no way is taken over as it is."""
 
 _KEY = "knob"
 

@@ -19,6 +19,7 @@ from mlperf_registry.compose.fields import option_fields, workload_fields
 from mlperf_registry.compose.library import Library, Roots
 from mlperf_registry.compose.matrix import Matrix
 from mlperf_registry.compose.tree import find, leaves_of, nested, walk
+from mlperf_registry.compose.tuned import TunedCell
 from mlperf_registry.schema.problem import ConfigError
 
 Write = Callable[[Mapping[str, str]], Path]
@@ -55,12 +56,12 @@ def refused(registry: Registry, *words: str) -> str:
     return str(problem)
 
 
-def derived(path: str, value: Any, *, rate: float = 1, size: float = 1, accelerators: int = 4) -> Any:
+def derived(path: str, value: Any, *, rate: float = 1, size: float = 1, accelerators: int = 4, dlas: int = 0) -> Any:
     """What becomes of a value at ``path``; None where it is left out."""
     fields = {field.path: field for field in (workload_fields() | option_fields("dlrm", "onnxruntime")).values()}
     keys = tuple(path.split("."))
     tree = leaves_of(nested(keys, value), Document("file", {}))
-    leaf = find(Derivation("base", "heir", rate, size, accelerators, {}).of(tree, fields), keys)
+    leaf = find(Derivation("base", "heir", rate, size, accelerators, dlas, {}).of(tree, fields), keys)
     return None if leaf is None else leaf.value
 
 
@@ -80,7 +81,7 @@ def derived(path: str, value: Any, *, rate: float = 1, size: float = 1, accelera
     ],
 )
 def test_rates_follow_the_number_of_accelerators(path: str, value: Any, factor: float, expected: Any) -> None:
-    got = derived(path, value, rate=factor, size=0.5)
+    got = derived(path, value, rate=factor, size=0.5, dlas=1)
     assert (got, type(got)) == (expected, type(expected))
 
 
@@ -103,7 +104,7 @@ def test_rates_follow_the_number_of_accelerators(path: str, value: Any, factor: 
     ],
 )
 def test_sizes_shrink_with_memory(path: str, value: Any, factor: float, expected: Any) -> None:
-    got = derived(path, value, rate=3, size=factor)
+    got = derived(path, value, rate=3, size=factor, dlas=1)
     assert (got, type(got)) == (expected, type(expected))
 
 
@@ -130,6 +131,32 @@ def test_what_speaks_of_one_machine_is_left_out(path: str, value: Any) -> None:
     assert derived(path, value) is None
 
 
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("builder.dla_core", 0),
+        ("builder.dla_batch_size", 8),
+        ("runtime.dla_inference_streams", 1),
+        ("runtime.dla_copy_streams", 2),
+        ("runtime.max_dlas", 2),
+        ("runtime.device_types", "all"),
+        ("loadgen.dla_offline_expected_qps", 400),
+        ("triton.dla_num_issuers", 2),
+    ],
+)
+def test_what_speaks_of_dlas_is_left_out_where_there_are_none(path: str, value: Any) -> None:
+    assert derived(path, value) is None
+    assert derived(path, value, dlas=2) is not None
+
+
+def test_a_board_without_dlas_takes_no_dla_over(having: Having) -> None:
+    words = ["benchmark=resnet50", "backend=tensorrt"]
+    rules = "  match: {dla_count: 2}\n"
+    registry = having({"thor.yaml": system("thor", "Orin"), "twin.yaml": system("twin", "Orin", more=rules)})
+    for name, core in (("thor", None), ("twin", 0), ("Orin", 0)):
+        assert registry.structure(registry.compose([f"system={name}", *words])).builder.dla_core == core
+
+
 values = st.one_of(st.integers(1, 10**6), st.floats(0.001, 1e6), st.booleans(), st.text(max_size=5), st.none())
 
 
@@ -137,7 +164,7 @@ values = st.one_of(st.integers(1, 10**6), st.floats(0.001, 1e6), st.booleans(), 
 @given(path=st.sampled_from([name for name, field in workload_fields().items() if not field.open]), value=values)
 def test_factors_of_one_change_no_value(path: str, value: Any) -> None:
     if workload_fields()[path].knob.scales not in ("never", "count") and value != "???":
-        got = derived(path, value)
+        got = derived(path, value, dlas=1)
         assert (got, type(got)) == (value, type(value))
 
 
@@ -283,7 +310,7 @@ def test_a_base_is_not_changed_when_it_is_too_late(having: Having) -> None:
 def test_the_matrix_gives_what_hydra_gives(
     checkout: Path, library: Library, tmp_path_factory: pytest.TempPathFactory, seed: int, rate: float, size: float
 ) -> None:
-    option = random.Random(seed).choice(list(library.tuned.options()))
+    option = random.Random(seed).choice([one for one in library.tuned.options() if of_its_own(library, one)])
     tuned_round, base, benchmark, scenario, variant = option.split("/")
     target, harness, power, backend = variant.split("+")
     folder = tmp_path_factory.mktemp("systems")
@@ -311,6 +338,11 @@ def test_the_matrix_gives_what_hydra_gives(
     taken = {setting.origin for path in paths for setting in fast.chain(path) if f"/{tuned_round}/" in setting.origin}
     assert taken
     assert all(origin.startswith(f"of {base}, ") and "for heir: conf/tuned/" in origin for origin in taken)
+
+
+def of_its_own(library: Library, option: str) -> bool:
+    """Whether a variant's cell has a file, and does not take over a base's values."""
+    return library.tuned.derivation(TunedCell(*option.split("/")[:4])) is None
 
 
 def sorted_tree(node: Any) -> Any:

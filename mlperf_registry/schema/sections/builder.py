@@ -40,6 +40,7 @@ class Builder:
         unit="samples",
         check=between(1, bounds.BATCH),
         applies=DLA,
+        scales="dla",
         default=None,
     )
     batch_size: int | None = knob(
@@ -80,7 +81,7 @@ class Builder:
         default=None,
     )
     dla_core: int | None = knob(
-        "Index of the DLA that the engine is built for.", check=at_least(0), applies=DLA, default=None
+        "Index of the DLA that the engine is built for.", check=at_least(0), applies=DLA, scales="dla", default=None
     )
     energy_aware_kernels: bool = knob(
         "Prefer kernels that use less energy.",

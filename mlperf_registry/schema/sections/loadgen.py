@@ -46,6 +46,7 @@ class LoadGen:
         unit="samples/s",
         check=above(0, bounds.RATE),
         applies=_SOC_OFFLINE,
+        scales="dla",
         default=None,
     )
     concurrent_offline_expected_qps: float | None = knob(
@@ -146,6 +147,7 @@ class LoadGen:
         unit="samples",
         check=between(1, bounds.BATCH),
         applies=_SOC_MULTISTREAM,
+        scales="dla",
         default=None,
     )
     concurrent_multi_stream_samples_per_query: int | None = knob(

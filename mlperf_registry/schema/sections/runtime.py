@@ -97,16 +97,19 @@ class Runtime:
         default=None,
     )
     dla_copy_streams: int | None = knob(
-        "Copy streams of each DLA.", check=between(1, bounds.THREADS), applies=DLA, default=None
+        "Copy streams of each DLA.", check=between(1, bounds.THREADS), applies=DLA, scales="dla", default=None
     )
     dla_inference_streams: int | None = knob(
-        "Inference streams of each DLA.", check=between(1, bounds.THREADS), applies=DLA, default=None
+        "Inference streams of each DLA.", check=between(1, bounds.THREADS), applies=DLA, scales="dla", default=None
     )
     max_dlas: int | None = knob(
-        "Most DLAs to use; 0 leaves them idle.", unit="DLAs", check=at_least(0), applies=DLA, default=None
+        "Most DLAs to use; 0 leaves them idle.", unit="DLAs", check=at_least(0), applies=DLA, scales="dla", default=None
     )
     device_types: Literal["gpu", "dla", "all"] | None = knob(
-        "Kinds of accelerator of an SoC to use; absent: those that engines are built for.", applies=DLA, default=None
+        "Kinds of accelerator of an SoC to use; absent: those that engines are built for.",
+        applies=DLA,
+        scales="dla",
+        default=None,
     )
     warmup_duration: int = knob(
         "Time for warm-up executions before LoadGen starts.",

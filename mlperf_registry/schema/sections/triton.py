@@ -101,10 +101,16 @@ class Triton:
         unit="threads",
         check=between(1, bounds.THREADS),
         applies=_TRITON,
+        scales="dla",
         default=None,
     )
     dla_num_issuers: int | None = knob(
-        "Issuing threads for the DLAs.", unit="threads", check=between(1, bounds.THREADS), applies=_TRITON, default=None
+        "Issuing threads for the DLAs.",
+        unit="threads",
+        check=between(1, bounds.THREADS),
+        applies=_TRITON,
+        scales="dla",
+        default=None,
     )
     model_name: str | None = knob("Name of the model in the model repository.", applies=_CPU, default=None)
     num_instances: int | None = knob(
