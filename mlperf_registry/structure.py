@@ -32,6 +32,9 @@ _BAD = object()
 
 _PRECISIONS = get_args(Precision)
 
+_case = cache(Case)
+"""One Case for all that are equal: what is looked up by it is then found by identity."""
+
 _OWNERS: dict[type, tuple[str, Callable[[str], Any]]] = {
     Benchmark: ("family", plugins.benchmark),
     Backend: ("name", plugins.backend),
@@ -183,9 +186,10 @@ def _convert_class(cls: Any) -> _Convert:
 
     def convert_new(tree: Mapping[str, Any], path: Path, context: _Context) -> Any:
         before = len(context.problems)
-        for key in tree:
-            if key not in known:
-                context.refuse((*path, str(key)), "no such field", nearest(str(key), names))
+        if not known.issuperset(tree):
+            for key in tree:
+                if key not in known:
+                    context.refuse((*path, str(key)), "no such field", nearest(str(key), names))
         refused: frozenset[str] = frozenset() if context.case is None else inapplicable(cls, context.case)
         made: dict[str, Any] = {}
         for name, value in tree.items():
@@ -233,7 +237,7 @@ def _note_identities(tree: Mapping[str, Any], context: _Context) -> None:
         family = name("benchmark", "family")
         ours = family in plugins.OUR_BENCHMARKS
         backend = name("backend", "name")
-        context.case = Case(
+        context.case = _case(
             name("benchmark", "id") if ours else None,
             family if ours else None,  # which fields a third party's family or backend reads, only its code knows
             name("scenario", "name"),

@@ -34,9 +34,12 @@ class Layers:
             OutsideDialect: when the file has a defaults list, or a package other than ``_global_`` or its group.
         """
         key = (group, option)
-        if key not in self._options:
-            self._options[key] = self._tuned(option) if group == TUNED else self._read(group, option)
-        return self._options[key]
+        if key in self._options:
+            return self._options[key]
+        layer = self._tuned(option) if group == TUNED else self._read(group, option)
+        if layer is not None or group != TUNED:  # most cells are untuned, and none of them is met again
+            self._options[key] = layer
+        return layer
 
     def placed(self, config_path: str, package: Path) -> Layer:
         """The layer of a config of Hydra's defaults list, at the package that Hydra found for it.
@@ -73,9 +76,9 @@ class Layers:
         return self._values[key]
 
     def _tuned(self, option: str) -> Layer | None:
-        parts = self.library.tuned.layers(option)
-        merged = self.library.tuned.merged(option)
-        return None if parts is None or merged is None else Layer(merged, parts)
+        tuned = self.library.tuned
+        parts = tuned.layers(option)
+        return None if parts is None else Layer(tuned.merge(option, parts), parts)
 
     def _read(self, group: str, option: str) -> Layer | None:
         document = self.library.document(group, option)

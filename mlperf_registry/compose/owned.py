@@ -51,8 +51,10 @@ def usurped(library: Library, composed: Composed) -> Iterator[Problem]:
 def _late_bases(library: Library, composed: Composed) -> Iterator[Problem]:
     """What something other than the system's file says of its base: too late, tuned values are taken over by then."""
     said = find(composed.leaves, _BASE)
+    if type(said) is not dict:
+        return
     own = list(ancestors(library, "system", composed.choices.get("system") or ""))
-    for path, leaf in walk(said, _BASE) if type(said) is dict else ():
+    for path, leaf in walk(said, _BASE):
         if leaf.value is not None and leaf.origin != GENERATED and not any(leaf.document is one for one in own):
             message = "is settled before tuned values are looked up"
             hint = "write it into the file of a system of your own"

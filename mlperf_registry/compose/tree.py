@@ -72,19 +72,24 @@ def leaves_of(tree: Mapping[Any, Any], document: Document, path: Path = ()) -> T
     return wrapped
 
 
-def overlay(base: Tree, top: Tree, *, strict: bool = True) -> Tree:
+def overlay(base: Tree, top: Tree, *, strict: bool = True, merge: Callable[[Tree, Tree], Tree] | None = None) -> Tree:
     """``top`` merged over ``base``: dicts merge, all else replaces. Untouched branches are shared with both.
 
+    Args:
+        base: the weaker tree.
+        top: the stronger one.
+        strict: off where OmegaConf has merged already, and only who set what is asked.
+        merge: takes this function's place for the branches that both have.
+
     Raises:
-        OutsideDialect: where OmegaConf would refuse (a dict against a list) or look behind an interpolation; not if
-            ``strict`` is off, for then OmegaConf has merged already, and only who set what is asked.
+        OutsideDialect: where OmegaConf would refuse (a dict against a list) or look behind an interpolation, if strict.
     """
     merged = base.copy()
     for key, new in top.items():
         old = merged.get(key)
         if type(new) is dict:
             if type(old) is dict:
-                new = overlay(old, new, strict=strict)
+                new = overlay(old, new, strict=strict) if merge is None else merge(old, new)
             elif strict and old is not None and (old.resolver is not None or type(old.value) is list):
                 raise OutsideDialect(f"{key}: a mapping over {old.value!r}")
         elif strict and type(old) is dict and type(new.value) is list:
@@ -103,11 +108,7 @@ class Overlay:
 
     def __call__(self, base: Tree, top: Tree) -> Tree:
         """As ``overlay``."""
-        pairs = {key: (base[key], new) for key, new in top.items() if _both(base.get(key), new)}
-        merged = overlay(base, {key: new for key, new in top.items() if key not in pairs})
-        for key, (old, new) in pairs.items():
-            merged[key] = self._branch(old, new)
-        return merged
+        return overlay(base, top, merge=self._branch)
 
     def _branch(self, base: Tree, top: Tree) -> Tree:
         key = (id(base), id(top))
@@ -243,10 +244,6 @@ class Finisher:
             self._filled.clear()
         self._filled[key] = (node, plain)
         return plain
-
-
-def _both(old: Any, new: Any) -> bool:
-    return type(old) is dict and type(new) is dict
 
 
 def _resolver(value: Any) -> Resolver | None:

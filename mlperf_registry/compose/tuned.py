@@ -45,7 +45,11 @@ class TunedCell:
     scenario: str
 
     def __str__(self) -> str:
-        return "/".join(attrs.astuple(self))
+        return f"{self.tuned_round}/{self.system}/{self.benchmark}/{self.scenario}"
+
+    def of(self, system: str) -> TunedCell:
+        """The same cell of another system."""
+        return TunedCell(self.tuned_round, system, self.benchmark, self.scenario)
 
 
 def _system(cell: TunedCell) -> str:
@@ -78,8 +82,7 @@ class Tuned:
         self._shown = shown
         self._load = load
         self._bases = bases
-        self._files: dict[TunedCell, TunedFile | None] = {}
-        self._layers: dict[str, tuple[Tree, ...] | None] = {}
+        self._files: dict[TunedCell, TunedFile] = {}
 
     @cached_property
     def rounds(self) -> tuple[str, ...]:
@@ -103,7 +106,7 @@ class Tuned:
             ConfigError: when a base of the system is wrong.
         """
         bases = [derivation.base for derivation in self.derivations(system)]
-        cells = {attrs.evolve(cell, system=system) for base in bases for cell in self.cells_of(base)}
+        cells = {cell.of(system) for base in bases for cell in self.cells_of(base)}
         return tuple(sorted(cells.difference(self.cells_of(system))))
 
     def derivations(self, system: str) -> tuple[Derivation, ...]:
@@ -119,12 +122,12 @@ class Tuned:
         derivations = self.derivations(cell.system)
         if not derivations or cell in self._paths:
             return None
-        return next((one for one in derivations if attrs.evolve(cell, system=one.base) in self._paths), None)
+        return next((one for one in derivations if cell.of(one.base) in self._paths), None)
 
     def source(self, cell: TunedCell) -> TunedCell:
         """The cell whose file holds for this one: itself, or that of the nearest base with one. Errors as above."""
         derivation = self.derivation(cell)
-        return cell if derivation is None else attrs.evolve(cell, system=derivation.base)
+        return cell if derivation is None else cell.of(derivation.base)
 
     @cached_property
     def _cells_of(self) -> dict[str, tuple[TunedCell, ...]]:
@@ -181,7 +184,7 @@ class Tuned:
             ConfigError: when the cell's file is wrong, or a base of its system.
         """
         file = self.file(self.source(cell))
-        return file is not None and variant in file.tuned_for and backend in file.backends
+        return file is not None and file.holds(variant, backend)
 
     def file(self, cell: TunedCell) -> TunedFile | None:
         """The cell's own file; None without one.
@@ -189,10 +192,10 @@ class Tuned:
         Raises:
             ConfigError: with every unknown name in it.
         """
-        if cell not in self._files:
-            path = self._paths.get(cell)
-            self._files[cell] = None if path is None else self._read(cell, path)
-        return self._files[cell]
+        file = self._files.get(cell)
+        if file is None and (path := self._paths.get(cell)) is not None:
+            file = self._files[cell] = self._read(cell, path)
+        return file
 
     def layers(self, option: str) -> tuple[Tree, ...] | None:
         """The layers of an option, weakest first: shared, its deltas, cell, its deltas; None where it is untuned.
@@ -202,19 +205,36 @@ class Tuned:
         Args:
             option: ``<round>/<system>/<benchmark>/<scenario>/<accuracy target>+<harness>+<power setting>+<backend>``.
         """
-        if option not in self._layers:
-            self._layers[option] = self._find(option)
-        return self._layers[option]
+        address, _, spelled = option.rpartition("/")
+        parts, names = address.split("/"), spelled.split("+")
+        if len(parts) != 4 or len(names) != 4:
+            return None
+        cell = TunedCell(*parts)
+        *variant, backend = names
+        derivation = self.derivation(cell)
+        own = self.file(cell if derivation is None else cell.of(derivation.base))
+        if own is None or not own.holds(variant_of(*variant), backend):
+            return None
+        shared = self.file(cell.of(SHARED))
+        files = (own,) if shared is None else (shared, own)
+        layers = tuple(layer for file in files for layer in file.layers(frozenset(variant)))
+        if derivation is None or self._bases is None:
+            return layers
+        fields = self._bases.fields(cell.benchmark, backend)
+        return tuple(derivation.of(layer, fields) for layer in layers)
 
     def merged(self, option: str) -> Tree | None:
-        """The option as one tree of leaves; None where it is untuned.
+        """The option as one tree of leaves; None where it is untuned. Errors as for ``merge``."""
+        layers = self.layers(option)
+        return None if layers is None else self.merge(option, layers)
+
+    @staticmethod
+    def merge(option: str, layers: tuple[Tree, ...]) -> Tree:
+        """The layers of an option as one tree of leaves.
 
         Raises:
             ConfigError: when a mapping stands against a list or a reference.
         """
-        layers = self.layers(option)
-        if layers is None:
-            return None
         tree: Tree = {}
         try:
             for layer in layers:
@@ -222,23 +242,6 @@ class Tuned:
         except OutsideDialect as error:
             raise ConfigError([Problem(f"tuned={option}", f"its layers do not merge: {error}")]) from error
         return tree
-
-    def _find(self, option: str) -> tuple[Tree, ...] | None:
-        address, _, spelled = option.rpartition("/")
-        parts, names = address.split("/"), spelled.split("+")
-        if len(parts) != 4 or len(names) != 4:
-            return None
-        cell = TunedCell(*parts)
-        *variant, backend = names
-        if not self.holds(cell, variant_of(*variant), backend):
-            return None
-        files = (self.file(attrs.evolve(cell, system=SHARED)), self.file(self.source(cell)))
-        layers = tuple(layer for file in files if file is not None for layer in file.layers(frozenset(variant)))
-        derivation = self.derivation(cell)
-        if derivation is None or self._bases is None:
-            return layers
-        fields = self._bases.fields(cell.benchmark, backend)
-        return tuple(derivation.of(layer, fields) for layer in layers)
 
     def _read(self, cell: TunedCell, path: Path) -> TunedFile:
         return read_tuned_file(self._load(path, self._shown(path)), self._vocabulary, shared=cell.system == SHARED)

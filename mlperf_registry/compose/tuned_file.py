@@ -23,6 +23,7 @@ PLAIN_OPTIONS = ("k_99", "native", "maxp")
 """The option of accuracy_target, harness and power_setting that a variant's name leaves out."""
 
 
+@cache
 def variant_of(accuracy_target: str, harness: str, power_setting: str) -> str:
     """The name of a variant: its options joined by ``+``, less those that are plain."""
     return "+".join(name for name in (accuracy_target, harness, power_setting) if name not in PLAIN_OPTIONS) or PLAIN
@@ -68,6 +69,10 @@ class TunedFile:
     plain: Tree
     when: tuple[tuple[frozenset[str], Tree], ...]
     """Names and values, fewer names first."""
+
+    def holds(self, variant: str, backend: str) -> bool:
+        """Whether there are values for a variant and an engine library."""
+        return variant in self.tuned_for and backend in self.backends
 
     def layers(self, options: frozenset[str]) -> Iterator[Tree]:
         """What holds for a variant with these options, weakest first."""

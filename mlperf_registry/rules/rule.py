@@ -13,6 +13,7 @@ import attrs
 
 from mlperf_registry.rules.round import BenchmarkRules, CategoryRules, Round, ScenarioRules
 from mlperf_registry.rules.settings import performance_settings
+from mlperf_registry.schema.cell import Cell
 from mlperf_registry.schema.plan import Breach, LoadGenSettings
 from mlperf_registry.schema.workload import Workload
 
@@ -35,14 +36,19 @@ class Case:
         return self.other_settings or performance_settings(self.workload, self.round)
 
     @cached_property
+    def cell(self) -> Cell:
+        """The workload's key."""
+        return self.workload.cell
+
+    @property
     def scenario(self) -> str:
         """The scenario's option."""
-        return self.workload.cell.scenario
+        return self.cell.scenario
 
-    @cached_property
+    @property
     def target(self) -> str:
         """The accuracy target's option."""
-        return self.workload.cell.accuracy_target
+        return self.cell.accuracy_target
 
     @cached_property
     def benchmark(self) -> BenchmarkRules | None:
@@ -87,9 +93,7 @@ class Rule:
         return division in self.divisions and (not self.scenarios or scenario in self.scenarios)
 
     def breach(self, case: Case) -> Breach | None:
-        """How ``case`` breaks the rule; None where it keeps it or the rule does not apply."""
-        if not self.applies(case.workload.division, case.scenario):
-            return None
+        """How ``case``, which the rule applies to, breaks it; None where it keeps it."""
         message = self.check(case)
         if message is None:
             return None

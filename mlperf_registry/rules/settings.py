@@ -5,6 +5,7 @@ A value of the workload wins over the round's, the round's over LoadGen's defaul
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TypeVar
 
 import attrs
@@ -86,6 +87,7 @@ def _share(asked: float | None, rules: ScenarioRules) -> float:
     return _first(asked, rules.percentile) / 100
 
 
+@cache
 def _default(setting: str) -> int:
     value: int = getattr(attrs.fields(LoadGenSettings), setting).default
     return value
@@ -93,4 +95,7 @@ def _default(setting: str) -> int:
 
 def _first(*values: T | None) -> T:
     """The strongest value that is stated; a round's scenarios state all that reaches here."""
-    return next(value for value in values if value is not None)
+    for value in values:
+        if value is not None:
+            return value
+    raise ValueError("nothing states the value, the round neither")

@@ -42,7 +42,7 @@ IN_PROCESS = (*GPU, "onnxruntime")
 _OPTIONS = {name: option for option, name in SCENARIO_NAMES.items()}
 
 
-@attrs.frozen
+@attrs.frozen(cache_hash=True)
 class Case:
     """What decides whether a field applies. None where it is not known: it then excludes nothing."""
 
