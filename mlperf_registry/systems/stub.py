@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -33,7 +33,14 @@ class TunedExample:
     """Tree of a tuned file, such as ``{"loadgen": {"offline_expected_qps": 41300}}``."""
 
 
-def yaml_of(system: System, *, comments: bool = True, example: TunedExample | None = None, numa: str = "") -> str:
+def yaml_of(
+    system: System,
+    *,
+    comments: bool = True,
+    example: TunedExample | None = None,
+    numa: str = "",
+    unstated: Sequence[str] = (),
+) -> str:
     """The option file of ``system``; what is at its default is left out.
 
     Args:
@@ -41,6 +48,7 @@ def yaml_of(system: System, *, comments: bool = True, example: TunedExample | No
         comments: say what each part is for.
         example: tuned values to show, such as the relative's with rates scaled; written with ``comments`` only.
         numa: the machine's NUMA string, shown the same way.
+        unstated: fields of its submission that nothing says yet, shown the same way with what each means.
     """
     lines = [HEADER]
     if comments:
@@ -55,7 +63,7 @@ def yaml_of(system: System, *, comments: bool = True, example: TunedExample | No
         if comments and key == "accelerator_count" and system.category is None:
             lines.append("  # category: datacenter  # or edge, or datacenter,edge; a submission must say")
     if comments:
-        lines.extend(_more(system, example, numa))
+        lines.extend(_more(system, example, numa, unstated))
     return "\n".join(lines) + "\n"
 
 
@@ -89,11 +97,13 @@ def _comments(key: str, system: System) -> Iterator[str]:
         yield "A machine is this system where all of this holds; delete a rule that should not matter."
 
 
-def _more(system: System, example: TunedExample | None, numa: str) -> Iterator[str]:
+def _more(system: System, example: TunedExample | None, numa: str, unstated: Sequence[str]) -> Iterator[str]:
     """What may be added, commented out."""
-    if system.submission == SubmissionDescription():
-        yield f"  # For a submission; `mlperf systems describe {system.id}` lists what else it must say."
-        yield "  # submission: {submitter: Your Organisation}"
+    if unstated:
+        yield f"  # What a submission must say besides; `mlperf systems describe {system.id}` tells what is missing."
+        yield "  # submission:"
+        fields = attrs.fields_dict(SubmissionDescription)
+        yield from (f"  #   {name}:  # {knob_of(fields[name]).doc}" for name in unstated)
     if numa:
         yield ""
         yield "# Bind workers and their memory to the NUMA nodes of the GPUs:"

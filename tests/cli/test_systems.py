@@ -8,6 +8,7 @@ import pytest
 from mlperf_registry.cli.verbs import VERBS
 from mlperf_registry.detect.machine import load_machine
 from mlperf_registry.structure import unstructure
+from mlperf_registry.systems.numa import derive
 
 MACHINES = Path(__file__).parents[1] / "data" / "machines"
 ALL = sorted(path.stem for path in MACHINES.glob("*.json"))
@@ -97,6 +98,23 @@ def test_new_shows_the_relatives_values_with_rates_scaled(mlperf):
     theirs = mlperf("explain", "loadgen.offline_expected_qps", "system=A10x8", "benchmark=resnet50", "--json").json
     assert f"offline_expected_qps: {theirs['value'] / 2}" in text
     assert "offline_expected_qps: 0" not in text
+
+
+@pytest.mark.parametrize("name", ["dgx_h100", "orin", "laptop"])
+def test_new_shows_the_numa_string_and_what_a_submission_must_say(mlperf, name):
+    mlperf("systems", "new", "my_box", *machine(name))
+    file = Path("systems/my_box.yaml")
+    lines = file.read_text().splitlines()
+    string = next(line for line in lines if line.startswith("# runtime: "))
+    assert json.dumps(derive(load_machine(MACHINES / f"{name}.json"))) in string
+    start = lines.index("  # submission:")
+    block = [line for line in lines[start:] if line.startswith("  # ")]
+    missing = mlperf("systems", "describe", "my_box", "--json", *machine(name)).json["problems"]
+    assert [line.split()[1] for line in block[1:]] == [f"{one['path'].rpartition('.')[2]}:" for one in missing]
+    # Uncommented as it stands it says nothing yet, and is sound.
+    file.write_text("\n".join(line.replace("  # ", "  ", 1) if line in block else line for line in lines))
+    assert mlperf("systems", "check", str(file), *machine(name)).code == 0
+    assert mlperf("systems", "describe", "my_box", "--json", *machine(name)).json["problems"] == missing
 
 
 def test_new_from_a_system_of_choice(mlperf):

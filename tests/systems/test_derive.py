@@ -195,13 +195,15 @@ def test_the_file_is_short_has_units_and_says_what_is_taken_over(systems):
 
 
 def test_what_is_commented_out_can_be_stated(systems, tmp_path):
-    text = yaml_of(derive(BOX, relative(BOX, systems.values()), "my_box"), numa="0-2:0-95")
+    unstated = ("submitter", "cooling")
+    text = yaml_of(derive(BOX, relative(BOX, systems.values()), "my_box"), numa="0-2:0-95", unstated=unstated)
     stated = re.sub(r"^( *)# (category|submission|runtime):", r"\1\2:", text, flags=re.MULTILINE)
+    stated = re.sub(r"^  #   (submitter|cooling):  # ", r"    \1: Acme  # ", stated, flags=re.MULTILINE)
     file = tmp_path / "my_box.yaml"
     file.write_text(stated)
     tree = load_yaml(file).tree
     system = structure(System, tree["system"])
-    assert (system.category, system.submission.submitter) == ("datacenter", "Your Organisation")
+    assert (system.category, system.submission.submitter, system.submission.cooling) == ("datacenter", "Acme", "Acme")
     assert tree["runtime"] == {"numa_config": "0-2:0-95"}
 
 

@@ -23,6 +23,8 @@ from mlperf_registry.registry import Registry
 from mlperf_registry.schema.machine import Machine
 from mlperf_registry.schema.problem import ConfigError, NotReady, Problem
 from mlperf_registry.schema.sections import System
+from mlperf_registry.submission.description import draft
+from mlperf_registry.systems import numa
 from mlperf_registry.systems.derive import derive
 from mlperf_registry.systems.match import match
 from mlperf_registry.systems.stub import TunedExample, yaml_of
@@ -43,7 +45,9 @@ def new(request: Request) -> int:
     machine = machine_here(request.machine)
     system = _system(registry, machine, name, request.kin, shipped=shipped)
     with on_trial(registry, place, yaml_of(system)) as trial:
-        text = yaml_of(system, example=_example(trial, name))
+        text = yaml_of(
+            system, example=_example(trial, name), numa=numa.derive(machine), unstated=_unstated(system, machine)
+        )
     with on_trial(registry, place, text) as trial:
         require_sound(trial, name, machine)
     try:
@@ -106,6 +110,11 @@ def _kin(registry: Registry, machine: Machine, asked: str | None) -> System | No
         return None
     say(f"Tuned values are taken over from {kin.system.id}: {'; '.join(kin.reasons)}.")
     return kin.system
+
+
+def _unstated(system: System, machine: Machine) -> list[str]:
+    """Fields of its submission that the user has to state."""
+    return [problem.path.rpartition(".")[2] for problem in draft(system, machine).problems]
 
 
 def _example(registry: Registry, name: str) -> TunedExample | None:
