@@ -32,7 +32,9 @@ def run_with(job: Job, engine: Engine) -> RunResult:
     """LoadGen and the report, with an engine that is there. A report that cannot be written takes no result away."""
     # Before the run: files may change while it lasts.
     provenance = job.registry.explain(None, job.overrides)
-    result = execute(job.workload, job.plan, engine, job.build_dir, job.progress)
+    derivation = job.registry.derivation(job.composed)
+    base = None if derivation is None else derivation.base
+    result = execute(job.workload, job.plan, engine, job.build_dir, job.progress, derived_from=base)
     job.progress.phase("report")
     try:
         _keep_derived_system(job, Path(result.log_dir))

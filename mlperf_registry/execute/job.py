@@ -121,10 +121,26 @@ def cached(workload: Workload, build_dir: Path) -> Engine:
     )
 
 
-def execute(workload: Workload, plan: Plan, engine: Engine, build_dir: Path, progress: Progress) -> RunResult:
+def execute(
+    workload: Workload,
+    plan: Plan,
+    engine: Engine,
+    build_dir: Path,
+    progress: Progress,
+    *,
+    derived_from: str | None = None,
+) -> RunResult:
     """Run LoadGen for performance, accuracy or both, and write result.json.
 
     What ``require_ready`` and ``plan_for`` check must hold.
+
+    Args:
+        workload: what is run.
+        plan: its plan.
+        engine: its engine.
+        build_dir: where the run's folder is made.
+        progress: told of what happens.
+        derived_from: the system whose tuned values were taken over, which the result says.
 
     Raises:
         NotReady, RunFailed, ConfigError: when a run could not be made; no result is left then.
@@ -146,7 +162,7 @@ def execute(workload: Workload, plan: Plan, engine: Engine, build_dir: Path, pro
                 plan, run = longer, _write_run(workload, longer, engine, folder)
                 ends[name] = _run_one(run, name, progress)
         accuracy = score_accuracy(run, plan) if "accuracy" in ends else None
-        result = make_result(run, plan, folder, ends.get("performance"), ends.get("accuracy"), accuracy)
+        result = make_result(run, plan, folder, ends.get("performance"), ends.get("accuracy"), accuracy, derived_from)
         write_result(result)
     except OSError as error:
         raise not_written(folder.path, error) from error

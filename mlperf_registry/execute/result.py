@@ -84,8 +84,12 @@ def make_result(
     performance: TestEnd | None,
     accuracy_run: TestEnd | None,
     accuracy: Accuracy | None,
+    derived_from: str | None = None,
 ) -> RunResult:
-    """The result of a run whose tests have all ended."""
+    """The result of a run whose tests have all ended.
+
+    What the workload does not say: ``derived_from``, the system whose tuned values were taken over.
+    """
     workload = run.workload
     scenario = workload.scenario.name
     valid, reasons = _validity(performance, accuracy_run)
@@ -111,6 +115,7 @@ def make_result(
         mode=workload.mode.name,
         round=workload.round,
         tuned_round=workload.tuned_round,
+        derived_from=derived_from,
         division=workload.division,
         category=workload.effective_category,
         weights=workload.model.weights,

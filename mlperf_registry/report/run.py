@@ -68,7 +68,7 @@ def _header(result: RunResult) -> Html:
         (f"backend {result.backend}", "", ""),
         (f"rules of {result.round}", "", ""),
     ]
-    labels += [(f"tuned {result.tuned_round}" if result.tuned_round != "none" else "untuned", "", "")]
+    labels += [_values_label(result)]
     labels += [(result.division if result.category is None else f"{result.division}, {result.category}", "", "")]
     if not caveats(result):
         labels.append((f"mode {result.mode}", "", ""))
@@ -79,6 +79,16 @@ def _header(result: RunResult) -> Html:
         chips(labels),
         *(tag("p", tag("strong", label), f": {sentence}", class_="note caveat") for label, sentence in caveats(result)),
     )
+
+
+def _values_label(result: RunResult) -> tuple[str, str, str]:
+    if result.tuned_round == "none":
+        return "untuned", "", ""
+    if result.derived_from is None:
+        return f"tuned {result.tuned_round}", "", ""
+    base = result.derived_from
+    doc = f"Nobody tuned {result.system}: it starts from the values of {base}, scaled to its accelerators."
+    return f"derived from {base}, {result.tuned_round}", doc, ""
 
 
 def _headline(result: RunResult, accuracy_unit: str) -> Html:

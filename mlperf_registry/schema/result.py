@@ -60,6 +60,9 @@ class RunResult:
     mode: str = knob("explore, test_run, submission.")
     round: str = knob("Round whose rules hold.")
     tuned_round: str = knob("Round of the tuned values, or none.")
+    derived_from: str | None = knob(
+        "System whose tuned values were taken over, scaled; absent: they are its own, or there are none.", default=None
+    )
     division: str = knob("closed or open.")
     category: str | None = knob("Category, where known.", default=None)
     weights: Literal["trained", "random"] = knob("Whether the weights are the trained ones.")

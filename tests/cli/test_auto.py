@@ -107,6 +107,22 @@ def test_a_run_keeps_what_its_system_is(mlperf, on, tmp_path):
     assert kept.read_text() == derived.read_text()
 
 
+def test_a_result_says_whose_values_it_was_made_with(mlperf, tmp_path):
+    head = "# @package _global_\nsystem: {id: %s, devices: [cpu]%s}\n"
+    tuned = tmp_path / "systems" / "tuned" / "v6.1" / "one" / "resnet50-mini"
+    tuned.mkdir(parents=True)
+    (tuned / "offline.yaml").write_text(
+        "tuned_for: [plain]\nbackends: [onnxruntime]\nloadgen: {offline_expected_qps: 500}\n"
+    )
+    (tmp_path / "systems" / "one.yaml").write_text(head % ("one", ""))
+    (tmp_path / "systems" / "heir.yaml").write_text(head % ("heir", ", base: {system: one, rate_factor: 2}"))
+    quick = ("loadgen.test_mode=PerformanceOnly", "loadgen.min_duration=100ms", "runtime.warmup_duration=10ms")
+    for name, base, label in (("one", None, "tuned v6.1"), ("heir", "one", "derived from one, v6.1")):
+        result = mlperf("run", f"system={name}", "--json", *quick).json
+        assert (result["tuned_round"], result.get("derived_from")) == ("v6.1", base)
+        assert label in Path(result["report"]).read_text()
+
+
 def test_a_known_machine_keeps_no_file_of_it(mlperf, on, tmp_path):
     on("l4")
     assert mlperf("run", "--dry-run").code == 0

@@ -49,6 +49,18 @@ def test_a_report_says_what_matters(
     assert html.count("<caption>") == html.count("<table")
 
 
+@pytest.mark.parametrize(
+    ("tuned_round", "derived_from", "label"),
+    [("none", None, "untuned"), ("v4.1", None, "tuned v4.1"), ("v4.1", "L4x1", "derived from L4x1, v4.1")],
+)
+def test_values_taken_over_are_not_called_tuned(
+    tmp_path: Path, make_result: Make, tuned_round: str, derived_from: str | None, label: str
+) -> None:
+    html = write_run_report(tmp_path, make_result(tuned_round=tuned_round, derived_from=derived_from)).read_text()
+    assert f">{label}</li>" in html
+    assert html.count("Nobody tuned generic_cpu") == (derived_from is not None)
+
+
 def test_reasons_for_invalid_are_loadgens_own(tmp_path: Path, make_result: Make) -> None:
     html = write_run_report(tmp_path, make_result(valid=False, reasons=("Min queries satisfied : NO",))).read_text()
     assert "INVALID" in html and "Min queries satisfied : NO" in html
