@@ -19,7 +19,7 @@ from mlperf_registry.compose.cell import compose_cell
 from mlperf_registry.compose.choices import NONE, NoEngineLibrary, Rounds, choose, chosen_options, translate
 from mlperf_registry.compose.composed import Choice, Composed, Setting
 from mlperf_registry.compose.derivation import Derivation
-from mlperf_registry.compose.fields import Field, option_fields, workload_fields
+from mlperf_registry.compose.fields import Field, described_fields, option_fields
 from mlperf_registry.compose.identities import Identities
 from mlperf_registry.compose.library import Library, Roots
 from mlperf_registry.compose.matrix import Matrix
@@ -271,7 +271,7 @@ class Registry:
 
     def fields(self, workload: Workload | None = None) -> dict[str, Field]:
         """Every field by dotted path; with a workload, the options of its benchmark and backend too."""
-        fields = {path: field for path, field in workload_fields().items() if path not in _OWNED}
+        fields = {path: field for path, field in described_fields().items() if path not in _OWNED}
         if workload is not None:
             fields.update(option_fields(workload.benchmark.family, workload.backend.name))
         return fields

@@ -221,6 +221,18 @@ def test_explain_a_section_and_everything(registry: Registry) -> None:
     assert {"benchmark.options.height", "backend.options.graph_optimization", "round"} <= everything
 
 
+@pytest.mark.parametrize(("system", "base", "rate"), [("L4x4", "L4x1", 4), ("L4x1", None, None)])
+def test_explain_a_section_that_may_be_absent(
+    registry: Registry, system: str, base: str | None, rate: float | None
+) -> None:
+    words = [f"system={system}", "benchmark=resnet50"]
+    (explained,) = registry.explain("system.base.system", words)
+    assert explained.value == base
+    assert [setting.line is None for setting in explained.chain] == ([] if base is None else [False])
+    found = {one.path: one.value for one in registry.explain("system.base", words)}
+    assert found["system.base.rate_factor"] == rate
+
+
 def test_explain_an_unknown_path(registry: Registry) -> None:
     with pytest.raises(ConfigError, match=r"did you mean loadgen\.offline_expected_qps"):
         registry.explain("loadgen.ofline_expected_qps")

@@ -44,6 +44,16 @@ def workload_fields() -> Mapping[str, Field]:
     return _fields_of(Workload, ())
 
 
+@cache
+def described_fields() -> Mapping[str, Field]:
+    """As ``workload_fields``, but of a section that may be absent, which is one leaf there, the fields that it has."""
+    found: dict[str, Field] = {}
+    for path, field in workload_fields().items():
+        section = next((part for part in get_args(field.type) if attrs.has(part)), None)
+        found.update({path: field} if section is None else _fields_of(section, field.path))
+    return found
+
+
 def option_fields(family: str | None, backend: str | None) -> dict[str, Field]:
     """Dotted path to field, for the options of a benchmark family and of a backend, where they have any."""
     found: dict[str, Field] = {}

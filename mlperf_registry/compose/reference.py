@@ -13,7 +13,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 import attrs
 
 from mlperf_registry import plugins
-from mlperf_registry.compose.fields import Field, option_fields, workload_fields
+from mlperf_registry.compose.fields import Field, described_fields, option_fields
 from mlperf_registry.schema.applicability import where
 from mlperf_registry.schema.components import FrozenMap, PerComponent
 from mlperf_registry.schema.not_fields import NOT_FIELDS, OLDER_NAMES
@@ -54,7 +54,7 @@ class Entry:
 
 def entries(family: str | None = None, backend: str | None = None) -> tuple[Entry, ...]:
     """Every field of a workload, and the options that a benchmark family and a backend own."""
-    common = {path: field for path, field in workload_fields().items() if not path.endswith(".options")}
+    common = {path: field for path, field in described_fields().items() if not path.endswith(".options")}
     return tuple(_entry(path, field) for path, field in {**common, **option_fields(family, backend)}.items())
 
 

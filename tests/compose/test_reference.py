@@ -52,3 +52,9 @@ def test_older_names_are_those_of_the_table_of_renames(checkout: Path) -> None:
 def test_an_entry_says_what_the_schema_says(path: str, expected: dict[str, object]) -> None:
     (entry,) = (entry for entry in entries(family="bert") if entry.path == path)
     assert {name: getattr(entry, name) for name in expected} == expected
+
+
+def test_no_entry_shows_what_only_programs_understand() -> None:
+    assert [
+        entry.path for entry in entries(family="bert") if "<" in entry.type or "mlperf_registry" in entry.type
+    ] == []

@@ -18,7 +18,7 @@ Status = Literal["known", "deprecated", "config-only", "submission-only"]
 class SystemBase:
     """The relative whose tuned values a system takes over where it has none of its own."""
 
-    system: str = knob("Id of the relative.")
+    system: str = knob("Id of the relative; a base names one.")
     rate_factor: float = knob(
         "Factor on its rates: accelerators here over there, MIG slices by their share of a GPU.",
         check=above(0),
