@@ -9,7 +9,7 @@ from mlperf_registry.schema.machine import Machine
 from mlperf_registry.schema.numa_string import NumaSegment, parse, ranges
 from mlperf_registry.schema.problem import ConfigError, Problem
 from mlperf_registry.schema.workload import Workload
-from mlperf_registry.systems.numa import derive, problems
+from mlperf_registry.systems.numa import misfits, own_string
 
 _PATH = "runtime.numa_config"
 
@@ -24,9 +24,9 @@ def require_numa(workload: Workload) -> None:
     if not segments:
         return
     machine = detect()
-    wrong = (*problems(segments, machine), *_forbidden(segments, machine))
+    wrong = (*misfits(segments, machine), *_forbidden(segments, machine))
     if wrong:
-        own = derive(machine)
+        own = own_string(machine)
         hint = f"this machine's own is '{own}'" if own else None
         raise ConfigError(Problem(_PATH, message, hint=hint) for message in wrong)
 

@@ -12,7 +12,7 @@ from mlperf_registry.schema.machine import Machine
 from mlperf_registry.schema.numa_string import NumaSegment, ranges, text
 
 
-def derive(machine: Machine) -> str:
+def own_string(machine: Machine) -> str:
     """The string that gives each NUMA node of a machine its accelerators and all of its cores.
 
     Nodes without accelerators are left empty, as NVIDIA's detection does; on a machine without any, each node has its
@@ -37,7 +37,7 @@ def derive(machine: Machine) -> str:
     return text(segments)
 
 
-def problems(segments: Sequence[NumaSegment], machine: Machine) -> tuple[str, ...]:
+def misfits(segments: Sequence[NumaSegment], machine: Machine) -> tuple[str, ...]:
     """What a string asks for that a machine cannot give, each the end of a sentence; nothing where it fits.
 
     A GPU's number is its place among ``machine.accelerators``: what CUDA shows, in CUDA's order. Cores are not judged

@@ -11,7 +11,7 @@ from mlperf_registry import Registry
 from mlperf_registry.schema.machine import Accelerator, Cpu, Machine, NumaNode
 from mlperf_registry.schema.numa_string import NumaSegment, parse, parse_ranges, ranges, text
 from mlperf_registry.schema.problem import ConfigError
-from mlperf_registry.systems.numa import derive, problems
+from mlperf_registry.systems.numa import misfits, own_string
 
 NVIDIAS = "&&&&&&1:96-111,224-239&0:112-127,240-255"
 """What NVIDIA's detection shows of a machine of eight nodes with two A30."""
@@ -116,8 +116,8 @@ def test_a_wrong_string_is_bad_input():
 
 
 def test_derived_strings_are_those_that_nvidia_shows():
-    assert derive(EPYC) == NVIDIAS
-    assert derive(TWO_NODES) == "0-1:0-1,4-5&2-3:2-3,6-7"
+    assert own_string(EPYC) == NVIDIAS
+    assert own_string(TWO_NODES) == "0-1:0-1,4-5&2-3:2-3,6-7"
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_derived_strings_are_those_that_nvidia_shows():
     ids=["one-node", "empty-last-node", "unknown-node", "no-gpus", "memory-only-node", "nodes-unknown"],
 )
 def test_what_a_machine_does_not_say_is_left_out(found, string):
-    assert derive(found) == string
+    assert own_string(found) == string
 
 
 @given(
@@ -146,7 +146,7 @@ def test_what_a_machine_does_not_say_is_left_out(found, string):
 def test_a_derived_string_fits_its_own_machine(drawn):
     nodes, cores, gpus = drawn
     found = machine({node: tuple(range(node * cores, (node + 1) * cores)) for node in range(nodes)}, gpus)
-    assert problems(parse(derive(found)), found) == ()
+    assert misfits(parse(own_string(found)), found) == ()
 
 
 @pytest.mark.parametrize(
@@ -161,11 +161,11 @@ def test_a_derived_string_fits_its_own_machine(drawn):
     ],
 )
 def test_what_a_machine_cannot_give_is_said_all_at_once(string, said):
-    found = problems(parse(string), TWO_NODES)
+    found = misfits(parse(string), TWO_NODES)
     assert len(found) == len(said)
     assert all(part in one for part, one in zip(said, found, strict=True))
 
 
 def test_a_machine_that_does_not_say_what_it_has_refutes_nothing():
     unknown = attrs.evolve(TWO_NODES, numa=(), accelerators=())
-    assert problems(parse("0:0-9999"), unknown) == ()
+    assert misfits(parse("0:0-9999"), unknown) == ()

@@ -10,7 +10,7 @@ import attrs
 from mlperf_registry.schema.machine import Accelerator, Machine
 from mlperf_registry.schema.numa_string import ranges
 from mlperf_registry.systems.comparison import shown_size
-from mlperf_registry.systems.numa import derive
+from mlperf_registry.systems.numa import own_string
 
 _HEAD = " DETECTED SYSTEM "
 _LEAST_WIDTH = 44
@@ -40,7 +40,7 @@ def _lines(machine: Machine) -> Iterator[str]:
     if machine.dla_count:
         yield f"        {machine.dla_count}x DLA"
     yield from _nodes(machine)
-    yield f"    NUMA Config String: {derive(machine) or None}"
+    yield f"    NUMA Config String: {own_string(machine) or None}"
     if machine.versions:
         yield "    Versions:"
         yield from (f"        {name}: {version}" for name, version in machine.versions.items())

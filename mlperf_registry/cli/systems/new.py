@@ -24,9 +24,9 @@ from mlperf_registry.schema.machine import Machine
 from mlperf_registry.schema.problem import ConfigError, NotReady, Problem
 from mlperf_registry.schema.sections import System
 from mlperf_registry.submission.description import draft
-from mlperf_registry.systems import numa
 from mlperf_registry.systems.derive import derive
 from mlperf_registry.systems.match import match
+from mlperf_registry.systems.numa import own_string
 from mlperf_registry.systems.stub import TunedExample, yaml_of
 
 _FOLDER = Path("systems")
@@ -46,7 +46,7 @@ def new(request: Request) -> int:
     system = _system(registry, machine, name, request.kin, shipped=shipped)
     with on_trial(registry, place, yaml_of(system)) as trial:
         text = yaml_of(
-            system, example=_example(trial, name), numa=numa.derive(machine), unstated=_unstated(system, machine)
+            system, example=_example(trial, name), numa=own_string(machine), unstated=_unstated(system, machine)
         )
     with on_trial(registry, place, text) as trial:
         require_sound(trial, name, machine)

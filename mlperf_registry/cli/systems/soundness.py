@@ -19,7 +19,7 @@ from mlperf_registry.schema.problem import ConfigError, Problem
 from mlperf_registry.schema.sections import System
 from mlperf_registry.structure import structure
 from mlperf_registry.systems.match import match
-from mlperf_registry.systems.numa import problems as numa_problems
+from mlperf_registry.systems.numa import misfits
 
 
 def require_sound(registry: Registry, name: str, machine: Machine) -> None:
@@ -131,7 +131,7 @@ def _values(registry: Registry, name: str, machine: Machine) -> None:
     found = {one: None for one in found if one.origin != file or refusals[one.line] == cells}
     if match(machine, [registry.identities.system(name)]).best is not None:
         for string in strings - {None, ""}:
-            for message in numa_problems(parse(str(string)), machine):
+            for message in misfits(parse(str(string)), machine):
                 hint = "`mlperf systems detect` shows this machine's own"
                 found[Problem("runtime.numa_config", message, hint=hint)] = None
     if found:
