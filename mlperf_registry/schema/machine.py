@@ -80,7 +80,8 @@ class Machine:
     dla_count: int = knob("Deep-learning accelerators beside an integrated GPU.", default=0)
     versions: FrozenMap[str] = knob(
         "Versions by name, of what is there: driver, cuda_driver (the newest CUDA that it runs), cuda (installed, else "
-        "the driver's), cudnn, tensorrt, tensorrt_rtx, os, l4t (Jetson's Linux), kernel.",
+        "the driver's), cudnn, tensorrt, tensorrt_rtx, tensorrt_llm, vllm, onnxruntime, os, l4t (Jetson's Linux), "
+        "kernel.",
         default=FrozenMap({}),
     )
     notes: tuple[str, ...] = knob("What could not be read or is left out, each a sentence with the cure.", default=())

@@ -39,12 +39,12 @@ _NVLINK_GENERATIONS = {
 _MEMORY_KINDS = (
     (r"\b(HBM\d\w*|GDDR\d\w*|LPDDR\d\w*)\b", None),
     (r"\b(GB300|GB200|B300|B200|H200|GH200.*14[14]GB)", "HBM3e"),
-    (r"\bH100[- ]PCIe|\bA100[- ](SXM4?|PCIe)-80GB", "HBM2e"),
+    (r"\bH100[- ]PCIe|\bA100\b.*\b80GB", "HBM2e"),
     (r"\b(GH200|H100)", "HBM3"),
     (r"\b(A100|A30|V100)\b", "HBM2"),
     (r"\b(RTX 30[89]0)\b", "GDDR6X"),
     (r"\b(L40S?|L4|A40|A16|A10|A2|T4|TITAN RTX)\b", "GDDR6"),
-    (r"\bThor\b", "LPDDR5X"),
+    (r"\b(Thor|GB10)\b", "LPDDR5X"),
     (r"\bOrin\b", "LPDDR5"),
     (r"\bXavier\b", "LPDDR4x"),
 )

@@ -50,7 +50,7 @@ def derive(machine: Machine, relative: Relative | System | None, name: str | Non
     kin = relative.system if isinstance(relative, Relative) else relative
     mine = Kind.of_machine(machine)
     count = mine.count
-    gpu = machine.accelerators[0].name if machine.accelerators else None
+    gpu = mine.model.names[0] if mine.gpu else None
     accelerator = f"{gpu} ({mine.mig_profile} MIG)" if gpu and mine.mig_profile else gpu
     what = f"{count} x {accelerator}" if accelerator else machine.cpu.model or "A machine without an accelerator"
     return System(

@@ -25,7 +25,7 @@ _STATUSES = ("known", "deprecated", "submission-only", "config-only")
 """Of systems that match alike, the first is meant."""
 
 
-@attrs.define(slots=False, frozen=True)
+@attrs.frozen(slots=False)
 class Candidate:
     """A system that the machine is, or nearly is."""
 

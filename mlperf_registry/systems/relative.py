@@ -27,9 +27,12 @@ _GENERATIONS = {
 }
 """Generation to its compute capabilities, oldest first (docs.nvidia.com/cuda/cuda-c-programming-guide)."""
 _ORDER = {sm: place for place, generation in enumerate(_GENERATIONS.values()) for sm in generation}
-_SLICE = re.compile(r"(\d+)g\.")
-_SLICES_OF_A30, _SLICES = 4, 7
-"""How many compute slices MIG cuts a GPU into (docs.nvidia.com/datacenter/tesla/mig-user-guide)."""
+_SLICE = re.compile(r"(?:(?P<part>\d+)c\.)?(?P<whole>\d+)g\.")
+"""Compute slices of a MIG profile: of 3g.40gb three, of 1c.3g.40gb, a compute instance within such a slice, one."""
+_SLICES = 7
+"""Into how many of them MIG cuts a GPU (docs.nvidia.com/datacenter/tesla/mig-user-guide)."""
+_IN_FOUR, _FOUR = re.compile(r"\bA30\b|\bRTX PRO 6000\b"), 4
+"""GPUs that it cuts into fewer."""
 _ALIKE_WORDS = 0.5
 
 
@@ -115,9 +118,8 @@ class Kind:
         slices = _SLICE.match(self.mig_profile or "")
         if slices is None:
             return 1.0
-        names = (*self.model.names, self.model.label or "")
-        of_a30 = any(re.search(r"\bA30\b", name) for name in names)
-        return int(slices[1]) / (_SLICES_OF_A30 if of_a30 else _SLICES)
+        in_four = any(map(_IN_FOUR.search, (*self.model.names, self.model.label or "")))
+        return int(slices["part"] or slices["whole"]) / (_FOUR if in_four else _SLICES)
 
     @property
     def capacity(self) -> float:

@@ -14,7 +14,7 @@ from mlperf_registry import Registry
 from mlperf_registry.detect.machine import load_machine
 from mlperf_registry.schema.components import FrozenMap
 from mlperf_registry.schema.description import SubmissionDescription
-from mlperf_registry.schema.machine import Cpu, Machine, Nic
+from mlperf_registry.schema.machine import Accelerator, Cpu, Machine, Nic
 from mlperf_registry.schema.problem import ConfigError
 from mlperf_registry.schema.sections import System
 from mlperf_registry.structure import structure
@@ -201,6 +201,27 @@ def test_a_draft_has_what_is_there_and_says_where_each_value_comes_from():
     assert made.sources["accelerators_per_node"] == "system"
     assert made.sources["number_of_nodes"] == "default"
     assert set(made.sources) == set(made.values)
+
+
+@pytest.mark.parametrize(
+    ("gpu", "memory"),
+    [
+        ("NVIDIA A100 80GB PCIe", "HBM2e"),
+        ("NVIDIA A100-SXM4-80GB", "HBM2e"),
+        ("NVIDIA A100-SXM4-40GB", "HBM2"),
+        ("NVIDIA H100 PCIe", "HBM2e"),
+        ("NVIDIA H100 80GB HBM3", "HBM3"),
+        ("NVIDIA GH200 144G HBM3e", "HBM3e"),
+        ("NVIDIA A10", "GDDR6"),
+        ("NVIDIA GB10", "LPDDR5X"),
+        ("NVIDIA GeForce RTX 9999", None),
+    ],
+)
+def test_the_kind_of_memory_is_told_by_the_drivers_name(gpu, memory):
+    system, machine = _laptop()
+    machine = attrs.evolve(machine, accelerators=(Accelerator(index=0, name=gpu),))
+    made = draft(attrs.evolve(system, accelerator_count=1), machine)
+    assert made.values.get("accelerator_memory_configuration") == memory
 
 
 def test_without_accelerators_nothing_is_empty_and_their_software_is_not_named():

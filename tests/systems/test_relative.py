@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import attrs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -134,5 +133,19 @@ def test_likeness_has_no_direction_and_the_order_of_systems_does_not_matter(syst
 def test_a_slice_counts_as_its_share_of_a_gpu(systems):
     assert Kind.of_machine(_machine(7, **H100_SLICE)).capacity == pytest.approx(1)
     assert Kind.of_system(systems["A30-MIG_32x1g.6gb"]).capacity == pytest.approx(8)
-    larger = attrs.evolve(Kind.of_machine(_machine(2, **H100_SLICE)), mig_profile="3g.40gb")
-    assert larger.capacity == pytest.approx(6 / 7)
+
+
+@pytest.mark.parametrize(
+    ("gpu", "profile", "share"),
+    [
+        ("NVIDIA H100 80GB HBM3", "3g.40gb", 3 / 7),
+        ("NVIDIA H100 80GB HBM3", "1g.10gb+me", 1 / 7),
+        ("NVIDIA H100 80GB HBM3", "1c.3g.40gb", 1 / 7),  # a compute instance within a slice
+        ("NVIDIA A30", "2g.12gb", 2 / 4),
+        ("NVIDIA RTX PRO 6000 Blackwell Server Edition", "1g.24gb", 1 / 4),
+        ("NVIDIA H100 80GB HBM3", "unknown", 1),
+    ],
+)
+def test_the_share_is_that_of_the_profiles_compute_slices(gpu, profile, share):
+    seen = {**H100_SLICE, "name": gpu, "mig_profile": profile}
+    assert Kind.of_machine(_machine(1, **seen)).compute_share == pytest.approx(share)
