@@ -13,9 +13,14 @@ from typing import Any
 def write_bytes(path: Path, content: bytes) -> None:
     """Write ``content`` to ``path`` through a temporary file in the same folder.
 
+    A device or a pipe takes it as it comes: a file put in its place would be none.
+
     Raises:
         OSError: as the system says (a full disk, no permission); ``path`` is then as it was.
     """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        path.write_bytes(content)
+        return
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:

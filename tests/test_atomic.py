@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +22,21 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypat
         write_text(path, "new")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_device_and_a_pipe_stay_what_they_are(tmp_path):
+    with pytest.raises(OSError, match="No space left"):
+        write_text(Path("/dev/full"), "lost")
+    assert Path("/dev/full").is_char_device()
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        write_text(pipe, "passed on")
+        assert os.read(reader, 100) == b"passed on"
+    finally:
+        os.close(reader)
+    assert pipe.is_fifo()
 
 
 def test_json_without_a_number_is_refused_rather_than_written(tmp_path):

@@ -5,9 +5,12 @@ Composing never looks at a machine: it is handed the name of a system, and where
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import os
 import re
+import shutil
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -206,21 +209,33 @@ def kin_of(registry: Registry, machine: Machine, systems: Sequence[System]) -> R
 def with_derived(registry: Registry, system: System, build_dir: Path) -> Registry:
     """A registry that has a derived system besides, from a file below ``build_dir``.
 
+    Where nothing can be written there, the file lies in a folder that goes with this process: a question needs no more,
+    and what does says so itself.
+
     Raises:
-        NotReady: when the file cannot be written.
+        NotReady: when the file cannot be written there either.
     """
     text = yaml_of(system, comments=False)
     digest = hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
-    root = (build_dir / _DERIVED / digest).resolve()
-    file = root / f"{system.id}.yaml"
+    name = f"{system.id}.yaml"
+    root = place = (build_dir / _DERIVED / digest).resolve()
     try:
-        if not file.is_file():
-            root.mkdir(parents=True, exist_ok=True)
-            write_text(file, text)
+        _put(place / name, text)
     except OSError as error:
-        raise not_written(file, error) from error
+        try:
+            root = Path(tempfile.mkdtemp(prefix="mlperf-")).resolve()
+            atexit.register(shutil.rmtree, root, ignore_errors=True)
+            _put(root / name, text)
+        except OSError:
+            raise not_written(place / name, error) from error
     roots = registry.library.roots
     return type(registry)(attrs.evolve(roots, systems=(*roots.systems, root)))
+
+
+def _put(file: Path, text: str) -> None:
+    if not file.is_file():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_text(file, text)
 
 
 def derived_file(registry: Registry, system: str, build_dir: Path) -> Path | None:

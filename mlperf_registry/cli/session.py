@@ -24,7 +24,7 @@ def open_registry(systems: Sequence[Path]) -> Registry:
     """The registry over our conf/, plug-ins' and the user's systems, those given by flag first.
 
     Raises:
-        ConfigError: when $MLPERF_SYSTEMS_PATH names a folder that is none.
+        ConfigError: when $MLPERF_SYSTEMS_PATH names a folder that is none, or one of systems may not be read.
     """
     from mlperf_registry.registry import Registry
 
@@ -33,7 +33,12 @@ def open_registry(systems: Sequence[Path]) -> Registry:
     if strange:
         hint = f"make it, or take it out of ${SYSTEMS_VARIABLE}"
         raise ConfigError(Problem(SYSTEMS_VARIABLE, f"{part} is no folder", hint=hint) for part in strange)
-    return Registry.load(systems=systems)
+    registry = Registry.load(systems=systems)
+    closed = [root for root in registry.library.roots.systems if not os.access(root, os.R_OK | os.X_OK)]
+    if closed:
+        hint = "change its permissions"
+        raise ConfigError(Problem(str(root), "may not be read by this user", hint=hint) for root in closed)
+    return registry
 
 
 def settled(request: Request, tell: Callable[[str], None]) -> tuple[Registry, tuple[str, ...]]:

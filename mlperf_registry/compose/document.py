@@ -123,7 +123,8 @@ def load_yaml(path: Path, origin: str | None = None) -> Document:
         text = path.read_text(encoding="utf-8")
         tree = yaml.load(text, Loader=_Loader)
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError([Problem(shown, f"the file cannot be read: {error}", origin=shown)]) from error
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError([Problem(shown, f"the file cannot be read: {reason}", origin=shown)]) from error
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = None if mark is None else mark.line + 1

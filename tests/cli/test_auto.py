@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from mlperf_registry import Registry
+from mlperf_registry.cli import auto
 from mlperf_registry.cli.auto import Here, asks_for_auto, find_system
 from mlperf_registry.detect.machine import load_machine
 from mlperf_registry.schema.problem import ConfigError
@@ -178,13 +179,36 @@ def test_a_wrong_file_of_ones_own_is_told_since_the_machine_might_be_it(mlperf):
     assert mlperf("validate", "system=generic_cpu").code == 0
 
 
-def test_what_cannot_be_written_is_not_ready(mlperf, on, tmp_path):
+def test_a_question_needs_no_folder_to_write_to_and_a_run_does(mlperf, on, tmp_path):
     on("unknown_4gpu")
-    Path("build").mkdir()
-    Path("build/derived").write_text("in the way")
-    answer = mlperf("run", "--dry-run", "--json")
+    Path("build").write_text("in the way")
+    asked = mlperf("explain", "loadgen.offline_expected_qps", *TENSORRT, "--json")
+    assert asked.code == 0, asked.err
+    assert "of A10x8, x0.5" in asked.json["chain"][-1]["origin"]
+    assert mlperf("validate", *TENSORRT).code == 0
+    answer = mlperf("run", "--json")
     assert answer.code == 3
     assert "--build-dir" in answer.err
+    assert list(tmp_path.iterdir()) == [tmp_path / "build"]
+
+
+def test_where_nothing_can_be_written_at_all_is_not_ready(mlperf, on, monkeypatch):
+    def full_disk(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    on("unknown_4gpu")
+    monkeypatch.setattr(auto, "write_text", full_disk)
+    answer = mlperf("validate", "--json")
+    assert answer.code == 3
+    assert "No space left on device" in answer.json["error"]["message"]
+
+
+def test_a_folder_of_systems_that_may_not_be_read_is_told(mlperf, monkeypatch):
+    Path("systems").mkdir()
+    monkeypatch.setattr("os.access", lambda path, mode: Path(path).name != "systems")
+    answer = mlperf("systems", "match", "--json")
+    assert answer.code == 2
+    assert "may not be read" in answer.json["problems"][0]["message"]
 
 
 def test_both_sides_of_a_diff_are_this_machine(mlperf, on):
