@@ -1,4 +1,4 @@
-"""What a command costs before it does anything: wall time of help, of a list, and of one explained field.
+"""What a command costs before it does anything: wall time of help, a list, one explained field and a look around.
 
 Each is a process of its own, as a user starts it; they take turns, so that what the machine does falls on all alike.
 """
@@ -16,6 +16,7 @@ COMMANDS = {
     "startup_help": ("--help",),
     "startup_list": ("list", "systems"),
     "startup_explain": ("explain", "loadgen.offline_expected_qps"),
+    "startup_detect": ("systems", "detect"),
 }
 
 
