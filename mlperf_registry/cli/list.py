@@ -60,10 +60,11 @@ def list_(request: Request) -> int:
 
 
 def _systems(registry: Registry, filters: dict[str, str]) -> Iterator[Row]:
-    for option in registry.library.options("system"):
-        found = unstructure(registry.identities.system(option))
-        file = registry.library.require("system", option).origin
-        yield {**found, "file": file, "replaces": registry.library.replaced(option)}
+    from mlperf_registry.cli.auto import known_systems
+
+    for system in known_systems(registry):
+        file = registry.library.require("system", system.id).origin
+        yield {**unstructure(system), "file": file, "replaces": registry.library.replaced(system.id)}
 
 
 def _benchmarks(registry: Registry, filters: dict[str, str]) -> Iterator[Row]:

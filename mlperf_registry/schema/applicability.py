@@ -39,6 +39,7 @@ GPU = (*NVIDIA, "vllm")
 IN_PROCESS = (*GPU, "onnxruntime")
 """Engine libraries whose threads and memory are the harness's own."""
 
+_NO_EFFECT = "has no effect with"
 _OPTIONS = {name: option for option, name in SCENARIO_NAMES.items()}
 
 
@@ -81,7 +82,12 @@ def refusal(cls: type, name: str, case: Case) -> tuple[str, str]:
     """What is wrong with a field that is set where it does not apply, and as the cure the places where it does."""
     applies = knob_of(attrs.fields_dict(cls)[name]).applies
     here = " and ".join(f"{axis} {shown}" for axis, shown, _ in reasons(applies, case))
-    return f"has no effect with {here}", f"it applies to {where(applies)}"
+    return f"{_NO_EFFECT} {here}", f"it applies to {where(applies)}"
+
+
+def is_refusal(message: str) -> bool:
+    """Whether that is wrong: the field does not apply there. Its value may be right or wrong."""
+    return message.startswith(_NO_EFFECT)
 
 
 def where(applies: Applies) -> str:

@@ -204,6 +204,15 @@ def test_check_puts_every_problem_into_one_report(mlperf, tmp_path):
     }
 
 
+def test_check_names_a_file_in_one_way_and_a_value_once(mlperf):
+    Path("systems").mkdir()
+    Path("systems/box.yaml").write_text(WRONG.replace("devices: [cpu]", "devices: [gpu, cpu]"))
+    problems = mlperf("systems", "check", "systems/box.yaml", "--json").json["problems"]
+    assert {problem["origin"] for problem in problems} == {"systems/box.yaml"}
+    (string,) = (problem for problem in problems if problem["path"] == "runtime.numa_config")
+    assert string["message"].startswith("must be text such as")
+
+
 HEAD = "# @package _global_\nsystem:\n  id: box\n  devices: [cpu]\n"
 
 
@@ -358,6 +367,15 @@ def test_each_part_has_help_of_its_own(mlperf):
         assert out.startswith(part.usage)
         assert all(flag.name in out for flag in part.flags)
         assert part.summary in mlperf("systems", "--help").out
+
+
+def test_list_systems_tells_every_file_that_is_wrong(mlperf):
+    Path("systems").mkdir()
+    for name, wrong in (("one", "categroy: edge"), ("two", "devices: [tpu]")):
+        Path(f"systems/{name}.yaml").write_text(f"# @package _global_\nsystem: {{id: {name}, {wrong}}}\n")
+    answer = mlperf("list", "systems", "id=L4x1", "--json")
+    assert answer.code == 2
+    assert {problem["origin"] for problem in answer.json["problems"]} == {"systems/one.yaml", "systems/two.yaml"}
 
 
 def test_list_systems_says_which_are_the_users(mlperf):

@@ -13,6 +13,7 @@ from mlperf_registry.cli.systems.trial import on_trial
 from mlperf_registry.compose.document import load_yaml
 from mlperf_registry.compose.tree import without_nulls
 from mlperf_registry.registry import Registry
+from mlperf_registry.schema.applicability import is_refusal
 from mlperf_registry.schema.machine import Machine
 from mlperf_registry.schema.numa_string import parse
 from mlperf_registry.schema.problem import ConfigError, Problem
@@ -93,7 +94,7 @@ def _without_identity(file: Path) -> str | None:
 
 
 def _values_of(registry: Registry, file: Path, text: str, machine: Machine) -> None:
-    with on_trial(registry, file, text) as trial:
+    with on_trial(registry, Path(_shown(file)), text) as trial:
         _values(trial, file.stem, machine)
 
 
@@ -128,14 +129,21 @@ def _values(registry: Registry, name: str, machine: Machine) -> None:
         except ConfigError as error:
             found.update(dict.fromkeys(error.problems))
             refusals.update({problem.line for problem in error.problems if problem.origin == file})
-    found = {one: None for one in found if one.origin != file or refusals[one.line] == cells}
+    # Where a value is wrong in the cells that can use it, it does not matter which cells cannot.
+    misjudged = {(one.path, one.line) for one in found if not is_refusal(one.message)}
+    wrong = [
+        one
+        for one in found
+        if one.origin != file
+        or (refusals[one.line] == cells and not (is_refusal(one.message) and (one.path, one.line) in misjudged))
+    ]
     if match(machine, [registry.identities.system(name)]).best is not None:
         for string in strings - {None, ""}:
             for message in misfits(parse(str(string)), machine):
                 hint = "`mlperf systems detect` shows this machine's own"
-                found[Problem("runtime.numa_config", message, hint=hint)] = None
-    if found:
-        raise ConfigError(found)
+                wrong.append(Problem("runtime.numa_config", message, hint=hint))
+    if wrong:
+        raise ConfigError(wrong)
 
 
 def _file(registry: Registry, name: str) -> Path:
