@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import attrs
 
-from mlperf_registry.schema.knob import knob
+from mlperf_registry.schema.knob import at_least, knob
 
 T = TypeVar("T")
 
@@ -22,7 +22,7 @@ class NvmlSlice:
 
     uuid: str | None = knob("UUID of the slice.", default=None)
     profile: str | None = knob("MIG profile, such as 1g.10gb.", default=None)
-    memory: int | None = knob("Memory of it.", unit="B", default=None)
+    memory: int | None = knob("Memory of it.", unit="B", check=at_least(0), default=None)
     gpu_instance: int | None = knob("Number of its GPU instance.", default=None)
     compute_instance: int | None = knob("Number of its compute instance within that.", default=None)
 
@@ -37,9 +37,13 @@ class NvmlDevice:
     pci_id: str | None = knob("PCI device id, four hexadecimal digits in capitals.", default=None)
     pci_address: str | None = knob("PCI address, such as 0000:1b:00.0.", default=None)
     compute_sm: int | None = knob("Compute capability without its point.", default=None)
-    memory: int | None = knob("Memory of its own; absent: none, or not said.", unit="B", default=None)
-    power_limit_watts: float | None = knob("Power limit in force.", unit="W", unit_in_name=True, default=None)
-    nvlinks: int = knob("NVLinks that are up.", default=0)
+    memory: int | None = knob(
+        "Memory of its own; absent: none, or not said.", unit="B", check=at_least(0), default=None
+    )
+    power_limit_watts: float | None = knob(
+        "Power limit in force.", unit="W", unit_in_name=True, check=at_least(0), default=None
+    )
+    nvlinks: int = knob("NVLinks that are up.", check=at_least(0), default=0)
     mig: bool = knob("Whether MIG mode is on.", default=False)
     slices: tuple[NvmlSlice, ...] = knob("Its MIG slices.", default=())
 

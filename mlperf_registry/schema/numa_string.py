@@ -16,6 +16,8 @@ from mlperf_registry.schema.knob import Range
 
 MAX_NODES = 1024
 """NUMA nodes that Linux can number."""
+HIGHEST = 9999
+"""The highest number of a CPU or GPU that a string takes; Linux numbers no CPU so high."""
 
 _RANGE = re.compile(r"([0-9]{1,4})(?:-([0-9]{1,4}))?")
 
@@ -68,7 +70,7 @@ def parse_ranges(string: str, start: int = 1) -> tuple[int, ...]:
     for written in string.split(","):
         found = _RANGE.fullmatch(written)
         if found is None:
-            raise ValueError(f"character {start}: {written!r} is no number up to 9999 and no range such as 0-3")
+            raise ValueError(f"character {start}: {written!r} is no number up to {HIGHEST} and no range such as 0-3")
         first, last = int(found[1]), int(found[2] or found[1])
         if last < first:
             raise ValueError(f"character {start}: {written!r} goes down, write {last}-{first}")

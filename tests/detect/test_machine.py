@@ -236,3 +236,33 @@ def test_another_file_is_refused_with_a_sentence(tmp_path, text, words):
 def test_a_folder_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="cannot be read"):
         load_machine(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("where", "value", "path"),
+    [
+        (("accelerators", 0, "vram"), -1, "accelerators.vram"),
+        (("accelerators", 0, "power_limit_watts"), -72.0, "accelerators.power_limit_watts"),
+        (("numa", 0, "index"), 2**70, "numa.index"),
+        (("numa", 0, "cpus"), [2**40], "numa.cpus"),
+        (("memory",), -1, "memory"),
+    ],
+)
+def test_a_machine_that_cannot_be_is_refused(machine, tmp_path, where, value, path):
+    node = tree = unstructure(machine("l4"))
+    for key in where[:-1]:
+        node = node[key]
+    node[where[-1]] = value
+    file = tmp_path / "machine.json"
+    file.write_text(json.dumps(tree), encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load_machine(file)
+    assert [problem.path for problem in caught.value.problems] == [path]
+
+
+def test_a_recording_that_names_more_cpus_than_linux_has_costs_nothing(tmp_path):
+    file = tmp_path / "machine.json"
+    tree = {"recording": 1, "architecture": "x86_64", "affinity": "0-4294967295"}
+    file.write_text(json.dumps(tree), encoding="utf-8")
+    with pytest.raises(ConfigError, match="affinity"):
+        load_machine(file)
