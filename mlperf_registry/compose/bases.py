@@ -6,7 +6,6 @@ Read from the files of these systems alone, when one of them is asked about: mos
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -14,7 +13,7 @@ import attrs
 from mlperf_registry.compose.ancestry import ancestors
 from mlperf_registry.compose.derivation import Derivation
 from mlperf_registry.compose.document import Document
-from mlperf_registry.compose.fields import Field, option_fields, workload_fields
+from mlperf_registry.compose.fields import Field, cell_fields
 from mlperf_registry.compose.tree import Path, Tree
 from mlperf_registry.schema.problem import ConfigError, Problem
 from mlperf_registry.schema.sections.system import SystemBase
@@ -64,7 +63,7 @@ class Bases:
         """Every field of a benchmark's cells with an engine library, by path."""
         document = self._library.document("benchmark", benchmark)
         family = None if document is None else _stated(document, "benchmark", "family")
-        return _fields(family if isinstance(family, str) else None, backend)
+        return cell_fields(family if isinstance(family, str) else None, backend)
 
     def _has_base(self, system: str) -> bool:
         try:
@@ -148,9 +147,3 @@ def _fill(said: Tree, more: Mapping[str, Any]) -> None:
             _fill(said[key], value)
         else:
             said.setdefault(key, value)
-
-
-@cache
-def _fields(family: str | None, backend: str) -> Mapping[Path, Field]:
-    found = {**workload_fields(), **option_fields(family, backend)}
-    return {field.path: field for field in found.values()}

@@ -67,6 +67,13 @@ def option_fields(family: str | None, backend: str | None) -> dict[str, Field]:
     return found
 
 
+@cache
+def cell_fields(family: str | None, backend: str | None) -> Mapping[Path, Field]:
+    """Every field by path, with the options that a family and a backend own; in the order of the schema."""
+    known = {**workload_fields(), **option_fields(family, backend)}
+    return {field.path: field for field in known.values()}
+
+
 def nulls(fields: Mapping[str, Field]) -> Tree:
     """A plain tree with every field null."""
     tree: Tree = {}

@@ -16,13 +16,13 @@ from typing import Any
 import attrs
 import yaml
 
-from mlperf_registry.compose.fields import Field
+from mlperf_registry.compose.fields import Field, cell_fields
 from mlperf_registry.compose.library import TUNED, Library, Roots
 from mlperf_registry.compose.matrix import Matrix
 from mlperf_registry.compose.tuned import SHARED
 from mlperf_registry.published.renames import FieldPath, Renames, Values, load_renames, put
 from mlperf_registry.published.rows import Row, read_rows
-from mlperf_registry.published.set_values import BEFORE, fields_of, set_values
+from mlperf_registry.published.set_values import BEFORE, set_values
 from mlperf_registry.published.sharing import Case, shared_split
 from mlperf_registry.published.split import PLAIN, Names, Split, Token, spelled, written_order
 from mlperf_registry.schema.problem import ConfigError, Problem
@@ -126,7 +126,7 @@ def tuned_files(rows: Sequence[Row], matrix: Matrix, renames: Renames) -> dict[s
     for (round_name, benchmark, scenario), found in sorted(groups.items()):
         systems = _spread(found)
         shared, own = _split(systems)
-        fields = fields_of(*_owners(matrix, next(iter(systems.values()))[0].row, renames))
+        fields = cell_fields(*_owners(matrix, next(iter(systems.values()))[0].row, renames))
         if shared:
             subject = f"{benchmark} {scenario} in {round_name}"
             header = f"# What most systems publish for {subject}: no rates, latencies or power limits."

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
 from typing import Any
 
-from mlperf_registry.compose.fields import Field, option_fields, workload_fields
+from mlperf_registry.compose.fields import Field, cell_fields
 from mlperf_registry.compose.tree import plain_paths
-from mlperf_registry.published.renames import FieldPath, Renames, Values
+from mlperf_registry.published.renames import Renames, Values
 from mlperf_registry.schema.quantity import is_quantity_unit, parse_quantity
 
 BEFORE = "mode"
@@ -21,7 +20,7 @@ def set_values(tree: Mapping[str, Any], renames: Renames) -> Values:
     A value of a benchmark's only component stands at the field itself, whether or not the component is named.
     """
     benchmark = tree["benchmark"]
-    fields = fields_of(benchmark["family"], tree["backend"]["name"])
+    fields = cell_fields(benchmark["family"], tree["backend"]["name"])
     only = tuple(benchmark["components"]) if len(benchmark["components"]) == 1 else None
     values: Values = {}
     for path, value in plain_paths(tree):
@@ -30,13 +29,6 @@ def set_values(tree: Mapping[str, Any], renames: Renames) -> Values:
             continue
         values[owner if path[len(owner) :] == only else path] = canonical(value, fields.get(owner))
     return values
-
-
-@cache
-def fields_of(family: str | None, backend: str | None) -> Mapping[FieldPath, Field]:
-    """Every field by path, with the options that a family and a backend own; in the order of the schema."""
-    known = {**workload_fields(), **option_fields(family, backend)}
-    return {field.path: field for field in known.values()}
 
 
 def canonical(value: Any, field: Field | None) -> Any:
