@@ -22,6 +22,9 @@ class BenchmarkPlugin:
     """Callable ``(outputs, options) -> outputs``, row for row: what LoadGen is answered; None: as they are."""
     accuracy: str | None = None
     """Callable ``(log: Path, dataset: Dataset, options) -> Score``; see harness.benchmarks.dataset."""
+    calibration: str | None = None
+    """Callable ``(data: Data, builder: Builder, options, scratch: Path | None) -> Dataset`` of the calibration set,
+    whose samples come as float32; raises NotReady where it is missing. None: it has none."""
     random_weights: bool = False
     """Whether its networks can be built from the architecture alone, for ``model.weights=random``."""
     fault: str | None = None
@@ -49,6 +52,9 @@ class BackendPlugin:
     """Class with ``version`` and ``build(recipe: Recipe, folder: Path) -> str``, the file's name; None: no code yet."""
     runner: str | None
     """Class with open, submit, drain, close; see harness.loadgen.runner."""
+    calibrate: str | None = None
+    """Callable ``(model: Path, samples: Iterable[dict[str, array]], tell) -> str``, the text of an INT8 calibration
+    cache; None: its engines need none."""
     reads: tuple[str, ...]
     """Paths of the workload that the builder reads: it is handed exactly these, and they make the engine key."""
     precisions: tuple[str, ...] = ()

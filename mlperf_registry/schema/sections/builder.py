@@ -12,7 +12,7 @@ import attrs
 from mlperf_registry.schema import bounds
 from mlperf_registry.schema.applicability import MULTISTREAM, NVIDIA, OFFLINE, TENSORRT, TOKENS, TRITON
 from mlperf_registry.schema.components import PerComponent
-from mlperf_registry.schema.knob import Applies, above, at_least, between, knob
+from mlperf_registry.schema.knob import Applies, above, at_least, between, knob, matches
 from mlperf_registry.schema.problem import NotReady
 
 Precision = Literal["fp32", "fp16", "bf16", "int8", "fp8", "fp4"]
@@ -71,6 +71,33 @@ class Builder:
         applies=_TENSORRT,
         scales="size",
         default=None,
+    )
+    static_batch: bool = knob(
+        "Build for full batches only; by default for every size up to gpu_batch_size.", applies=_TENSORRT, default=False
+    )
+    optimization_level: int | None = knob(
+        "How hard the builder searches: 0 is quickest to build, 5 searches most; absent: the library's default.",
+        check=between(0, 5),
+        applies=_TENSORRT,
+        default=None,
+    )
+    tactic_sources: tuple[str, ...] = knob(
+        "Sources of kernels that the builder may take, by the library's names in lower case, such as "
+        "edge_mask_convolutions, jit_convolutions, cudnn; empty: the library's default.",
+        applies=_TENSORRT,
+        default=(),
+    )
+    compute_capability: str | None = knob(
+        "Build for GPUs of this compute capability, such as 8.6, whether one is here or not; TensorRT for RTX only.",
+        check=matches(r"[0-9]{1,2}\.[0-9]", "8.6"),
+        applies=Applies(backends=("tensorrt_rtx",)),
+        default=None,
+    )
+    version_compatible: bool = knob(
+        "Let later minor versions of the library load the engine.", applies=_TENSORRT, default=False
+    )
+    plugin_libraries: tuple[str, ...] = knob(
+        "Shared libraries with layers of your own, absolute paths.", applies=_TENSORRT, default=()
     )
     active_sms: int | None = knob(
         "Share of the GPU's multiprocessors that engines are timed on.",
