@@ -12,7 +12,7 @@ import attrs
 
 from mlperf_registry import plugins
 from mlperf_registry.execute.host import cpu_device, distribution_version, library_distribution
-from mlperf_registry.roots import resolve_file
+from mlperf_registry.execute.model import find_model
 from mlperf_registry.schema.engine import Recipe
 from mlperf_registry.schema.problem import NotReady
 from mlperf_registry.schema.workload import Workload
@@ -39,7 +39,7 @@ def make_recipe(workload: Workload, scratch: Path | None) -> Recipe:
     plugins.require(plugin)
     assert plugin.builder is not None
     read = {path: found for path in plugin.reads if (found := value_at(workload, path)) is not None}
-    model = resolve_file(workload.model.path, scratch, source=workload.model.source)
+    model = find_model(workload, scratch)
     _require_whole(model)
     library = library_distribution(plugin)
     return Recipe(

@@ -25,8 +25,11 @@ class BenchmarkPlugin:
     calibration: str | None = None
     """Callable ``(data: Data, builder: Builder, options, scratch: Path | None) -> Dataset`` of the calibration set,
     whose samples come as float32; raises NotReady where it is missing. None: it has none."""
-    random_weights: bool = False
-    """Whether its networks can be built from the architecture alone, for ``model.weights=random``."""
+    random_weights: str | None = None
+    """Callable ``(model: Model, options) -> bytes``, for ``model.weights=random``: an ONNX file made from the
+    architecture alone, the same each time. None: no code makes its networks."""
+    random_data: str | None = None
+    """Callable ``(data: Data, options) -> Dataset``: seeded samples for such a network, which needs no others."""
     fault: str | None = None
     """Why it cannot be used, as a sentence; the table of plug-ins sets it, no plug-in itself."""
 
@@ -52,6 +55,9 @@ class BackendPlugin:
     """Class with ``version`` and ``build(recipe: Recipe, folder: Path) -> str``, the file's name; None: no code yet."""
     runner: str | None
     """Class with open, submit, drain, close; see harness.loadgen.runner."""
+    prepare: str | None = None
+    """Callable ``(engine: Engine) -> prepare``, where ``prepare(columns)`` turns the columns of a Dataset into what
+    the engine takes: number format, memory layout, scale. None: it takes them as they are."""
     calibrate: str | None = None
     """Callable ``(model: Path, samples: Iterable[dict[str, array]], tell) -> str``, the text of an INT8 calibration
     cache; None: its engines need none."""
