@@ -21,6 +21,10 @@ class Recipe:
     model_path: str = knob("Absolute path of the model; not in the key, its digest is.")
     model_sha256: str = knob("Digest of the model file.")
     values: dict[str, Any] = knob("Workload path to value, exactly the paths that the backend declares to read.")
+    calibration_path: str | None = knob(
+        "Absolute path of the INT8 calibration cache; not in the key, its digest is.", default=None
+    )
+    calibration_sha256: str | None = knob("Digest of that cache.", default=None)
     at_default: tuple[str, ...] = knob("Paths whose value is the field's default; left out of the key.", default=())
 
 
