@@ -56,7 +56,7 @@ DEFAULTS = {
     "accuracy": (
         "benchmark=resnet50-mini",
         "model.weights=trained",
-        "builder.cache_file=package:harness/benchmarks/resnet50/mini/calibration.cache",
+        "~builder.cache_file",
         "loadgen.test_mode=AccuracyOnly",
         "builder.gpu_batch_size=256",
     ),
