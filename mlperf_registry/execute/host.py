@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import platform
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
 from typing import Any
@@ -75,6 +77,40 @@ def library_distribution(plugin: BackendPlugin) -> str | None:
         f"No installed distribution says the version of the backend {plugin.name}'s library, which its engines depend "
         f"on. Install it with pip: {plugin.distribution}."
     )
+
+
+def library_version(plugin: BackendPlugin) -> str:
+    """Name and version of the engine library, as an engine key has them; ``none`` for a backend that declares none.
+
+    A library that was unpacked, not installed, says its version itself.
+
+    Raises:
+        NotReady: when nothing says it.
+    """
+    try:
+        distribution = library_distribution(plugin)
+    except NotReady:
+        stated = _stated_version(plugin)
+        if stated is None:
+            raise
+        return stated
+    return "none" if distribution is None else f"{distribution} {distribution_version(distribution)}"
+
+
+def library_versions(plugin: BackendPlugin) -> dict[str, str]:
+    """Name of the engine library to its version; empty where none is declared. Raises as ``library_version``."""
+    name, _, number = library_version(plugin).partition(" ")
+    return {name: number} if number else {}
+
+
+def _stated_version(plugin: BackendPlugin) -> str | None:
+    module = next(iter(plugin.imports), None)
+    if module is None:
+        return None
+    with contextlib.suppress(ImportError, OSError):
+        version = getattr(import_module(module), "__version__", None)
+        return None if version is None else f"{module} {version}"
+    return None
 
 
 def versions(*more: str) -> dict[str, str]:

@@ -10,7 +10,9 @@ import attrs
 from mlperf_registry import plugins
 from mlperf_registry.atomic import write_json, write_text
 from mlperf_registry.digest import config_digest
+from mlperf_registry.execute.calibration import ensure_cache
 from mlperf_registry.execute.child import run_probe, run_test
+from mlperf_registry.execute.device import device_of
 from mlperf_registry.execute.engine_cache import engine_folder, find_engine, get_engine
 from mlperf_registry.execute.host import distribution_version
 from mlperf_registry.execute.model import find_model
@@ -98,10 +100,18 @@ def build(workload: Workload, build_dir: Path, progress: Progress) -> Engine:
         NotReady, RunFailed, ConfigError: as the builder says.
     """
     progress.phase("build", f"{workload.backend.name} engine of {workload.benchmark.id}")
+    device_of(workload)  # before minutes go into calibrating for a GPU that is not here
+    ensure_cache(workload, scratch(), progress)
     recipe = make_recipe(workload, scratch())
     folder = engine_folder(build_dir, workload.system.id, workload.benchmark.id)
+
+    def report(message: str) -> None:
+        progress.phase("build", f"{workload.benchmark.id}: {message}")
+
     try:
-        engine = get_engine(folder, recipe, force=workload.builder.force_build_engines, tell=progress.note)
+        engine = get_engine(
+            folder, recipe, force=workload.builder.force_build_engines, tell=progress.note, report=report
+        )
     except OSError as error:
         raise not_written(folder, error) from error
     progress.note(f"Engine {engine.key}: {'reused' if engine.reused else 'built'}; {engine.why}.")

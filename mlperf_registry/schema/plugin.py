@@ -59,8 +59,8 @@ class BackendPlugin:
     """Callable ``(engine: Engine) -> prepare``, where ``prepare(columns)`` turns the columns of a Dataset into what
     the engine takes: number format, memory layout, scale. None: it takes them as they are."""
     calibrate: str | None = None
-    """Callable ``(model: Path, samples: Iterable[dict[str, array]], tell) -> str``, the text of an INT8 calibration
-    cache; None: its engines need none."""
+    """Callable ``(model: Path, samples: Iterable[dict[str, array]], tell) -> str | None``, the text of an INT8
+    calibration cache, None for a network that quantises itself. None: its engines need no cache."""
     reads: tuple[str, ...]
     """Paths of the workload that the builder reads: it is handed exactly these, and they make the engine key."""
     precisions: tuple[str, ...] = ()

@@ -36,8 +36,8 @@ class TensorRTBuilder:
     """Part of the engine key; raised when the same recipe gives another engine."""
 
     def __init__(self, report: Callable[[str], None] = _silent) -> None:
-        """``report`` is told how far the build is, in a few words, about once a second."""
-        self._report = report
+        self.report = report
+        """Told how far the build is, in a few words, about once a second."""
 
     def build(self, recipe: Recipe, folder: Path) -> str:
         """Write the plan, plan.json and build.log into ``folder`` and return the plan's name.
@@ -66,7 +66,7 @@ class TensorRTBuilder:
             if event["event"] == "error":
                 error = event
             else:
-                self._report(event["message"])
+                self.report(event["message"])
         return error
 
 

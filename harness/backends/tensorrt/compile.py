@@ -44,7 +44,7 @@ def compile_plan(recipe: Recipe, folder: Path, report: Report) -> None:
     model = graph.load(Path(recipe.model_path))
     cache = _calibration(recipe, request, model)
     form = network.prepare(model, request, library, cache)
-    device = str(require_gpu()) if target is None else f"compute capability {target}"
+    device = str(require_gpu()) if target is None else f"compute capability {target:.1f}"
     plan, tensors = _build(library, recipe, request, form, device, folder, report)
     path = folder / PLAN_FILE
     path.write_bytes(plan)
@@ -148,18 +148,18 @@ def _set_tactic_sources(library: Library, config: Any, sources: tuple[str, ...])
         raise library.failed(f"refuses the tactic sources {', '.join(sources)}")
 
 
-def _set_target(library: Library, config: Any, target: str) -> None:
+def _set_target(library: Library, config: Any, target: float) -> None:
     if not library.features.compute_capability:
         raise _lacks(library, "builder.compute_capability", "builds only for the GPU that is here")
     known = library.trt.ComputeCapability
-    name = f"SM{target.replace('.', '')}"
+    name = f"SM{round(target * 10)}"
     if not hasattr(known, name):
         numbers = sorted(int(word[2:]) for word in dir(known) if word.startswith("SM"))
         there = ", ".join(f"{number // 10}.{number % 10}" for number in numbers)
-        raise _lacks(library, "builder.compute_capability", f"builds for {there}, not {target}")
+        raise _lacks(library, "builder.compute_capability", f"builds for {there}, not {target:.1f}")
     config.num_compute_capabilities = 1
     if not config.set_compute_capability(getattr(known, name), 0):
-        raise library.failed(f"refuses the compute capability {target}")
+        raise library.failed(f"refuses the compute capability {target:.1f}")
 
 
 def _failure(library: Library, values: Mapping[str, Any]) -> RunFailed:

@@ -12,7 +12,7 @@ import attrs
 from mlperf_registry.schema import bounds
 from mlperf_registry.schema.applicability import MULTISTREAM, NVIDIA, OFFLINE, TENSORRT, TOKENS, TRITON
 from mlperf_registry.schema.components import PerComponent
-from mlperf_registry.schema.knob import Applies, above, at_least, between, knob, matches
+from mlperf_registry.schema.knob import Applies, above, at_least, between, knob
 from mlperf_registry.schema.problem import NotReady
 
 Precision = Literal["fp32", "fp16", "bf16", "int8", "fp8", "fp4"]
@@ -87,9 +87,9 @@ class Builder:
         applies=_TENSORRT,
         default=(),
     )
-    compute_capability: str | None = knob(
+    compute_capability: float | None = knob(
         "Build for GPUs of this compute capability, such as 8.6, whether one is here or not; TensorRT for RTX only.",
-        check=matches(r"[0-9]{1,2}\.[0-9]", "8.6"),
+        check=between(1, 99),
         applies=Applies(backends=("tensorrt_rtx",)),
         default=None,
     )
@@ -143,7 +143,9 @@ class Builder:
         "Give the builder the model as it is, without NVIDIA's rewriting.", applies=_TENSORRT, default=False
     )
     verbose_nvtx: bool = knob(
-        "Keep the layers' details in the engine, for profilers.", applies=_TENSORRT, default=False
+        "NVIDIA's switch for layers' details in the engine; no effect here, where engines always have them.",
+        applies=_TENSORRT,
+        default=False,
     )
     force_build_engines: bool = knob("Build even where the cache has the engine.", default=False)
     force_calibration: bool = knob("Calibrate even where a calibration cache exists.", applies=_NVIDIA, default=False)
