@@ -30,6 +30,7 @@ WARM_UP_SECONDS = 2.0
 IN_FLIGHT = 3
 """Batches of a stream that may wait for the GPU: it never has none, and the loop ends soon after its time."""
 PERCENTILES = (50, 90, 99)
+KINDS = ("enqueued", "graphs")
 
 Array = npt.NDArray[np.generic]
 
@@ -166,6 +167,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--build-dir", type=Path, required=True, help="where the engine is, which must be built")
     parser.add_argument("--seconds", type=float, default=10.0, help="of each measurement; %(default)s unless given")
     parser.add_argument("--streams", type=int, nargs="+", default=[1], metavar="N", help="contexts side by side")
+    parser.add_argument(
+        "--kinds", nargs="+", choices=KINDS, default=KINDS, help="how batches are launched; by default both"
+    )
     parser.add_argument("--batch", type=int, help="samples of each execution; by default the engine's most")
     parser.add_argument("--latency", action="store_true", help="one batch after another, not as many as go")
     parser.add_argument("overrides", nargs="*", help="all of the cell's, as for mlperf run")
@@ -197,10 +201,10 @@ def _measure(plan: Plan, batch: int, images: Array, asked: argparse.Namespace) -
     streams = [open_stream(plan, profile, batch, images) for profile in range(counts[-1])]
     rates = {}
     for count in counts:
-        for graphs in (False, True):
+        for kind in asked.kinds:
+            graphs = kind == "graphs"
             rate(streams[:count], batch, WARM_UP_SECONDS, graphs=graphs)
             found = rate(streams[:count], batch, asked.seconds, graphs=graphs)
-            kind = "graphs" if graphs else "enqueued"
             rates[f"{count} {kind}"] = found
             print(f"bare, batch {batch}, {count} streams, {kind}: {found:,.0f} samples/s", file=sys.stderr, flush=True)
     figures["samples_per_second"] = rates

@@ -88,12 +88,15 @@ class Bench:
     bare_seconds: float
     asked: argparse.Namespace
 
-    def bare(self, *overrides: str, latency: bool = False, streams: Sequence[int] = ()) -> dict[str, Any]:
+    def bare(
+        self, *overrides: str, latency: bool = False, streams: Sequence[int] = (), kinds: Sequence[str] = ()
+    ) -> dict[str, Any]:
         """What ``bench.bare_engine`` finds with the cell's plan."""
         cell = merged([*self.overrides, *overrides])
         command = [sys.executable, "-m", "bench.bare_engine", "--build-dir", str(self.build_dir)]
         command += ["--seconds", str(self.bare_seconds), *(["--latency"] if latency else [])]
         command += ["--streams", *map(str, streams)] if streams else []
+        command += ["--kinds", *kinds] if kinds else []
         done = subprocess.run([*command, "--", *cell], stdout=subprocess.PIPE, text=True, cwd=ROOT, env=_environ())
         if done.returncode != 0:
             raise RuntimeError(f"{shlex.join(command)} ended with {done.returncode}")
@@ -104,9 +107,9 @@ class Bench:
         """Samples/s of the bare engine, streams and graphs as the cell has them."""
         runtime = workload(self.overrides).runtime
         streams = runtime.gpu_inference_streams or 1
-        rates: dict[str, float] = self.bare(streams=[streams])["samples_per_second"]
-        # A plan of fewer profiles has fewer streams.
-        return next(rate for name, rate in rates.items() if name.endswith("graphs") == runtime.use_graphs)
+        kind = "graphs" if runtime.use_graphs else "enqueued"
+        (rate,) = self.bare(streams=[streams], kinds=[kind])["samples_per_second"].values()
+        return float(rate)
 
     def build(self, *overrides: str) -> None:
         """Have the cell's engine."""
