@@ -80,8 +80,6 @@ def make_cache(workload: Workload, scratch: Path | None, progress: Progress) -> 
     if text is None:
         return None
     path = _places(workload, scratch)[0]
-    if workload.builder.cache_file is None:
-        path = _places(workload, scratch)[-1]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_text(path, text)
@@ -95,7 +93,7 @@ def make_cache(workload: Workload, scratch: Path | None, progress: Progress) -> 
 
 
 def _places(workload: Workload, scratch: Path | None) -> list[Path]:
-    """Where the cache may lie, the first that is there being taken."""
+    """Where the cache may lie: the first that is there is taken, and the first of all is where one is made."""
     model, named = find_model(workload, scratch), workload.builder.cache_file
     if named is not None:
         shipped = package_file(named)
@@ -103,7 +101,7 @@ def _places(workload: Workload, scratch: Path | None) -> list[Path]:
         return [shipped] if shipped is not None else [folder / named for folder in folders]
     home = user_cache_folder(os.environ) if scratch is None else scratch
     made = home / "calibration" / f"{workload.benchmark.id}-{sha256_of(model)[:16]}{SHIPPED_SUFFIX}"
-    return [made, model.with_suffix(SHIPPED_SUFFIX), made]
+    return [made, model.with_suffix(SHIPPED_SUFFIX)]
 
 
 @attrs.frozen

@@ -55,6 +55,8 @@ class BackendPlugin:
     """Class with ``version`` and ``build(recipe: Recipe, folder: Path) -> str``, the file's name; None: no code yet."""
     runner: str | None
     """Class with open, submit, drain, close; see harness.loadgen.runner."""
+    inspect: str | None = None
+    """Callable ``(engine: Engine) -> Inspection``; raises NotReady. None: its engines cannot be looked into."""
     prepare: str | None = None
     """Callable ``(engine: Engine) -> prepare``, where ``prepare(columns)`` turns the columns of a Dataset into what
     the engine takes: number format, memory layout, scale. None: it takes them as they are."""

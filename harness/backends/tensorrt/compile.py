@@ -12,6 +12,7 @@ import attrs
 from harness.backends.tensorrt import graph, network
 from harness.backends.tensorrt.calibration import CalibrationCache, read_cache
 from harness.backends.tensorrt.gpu import require_gpu
+from harness.backends.tensorrt.inspection import write_inspection
 from harness.backends.tensorrt.library import Library, open_library
 from harness.backends.tensorrt.monitor import make_monitor
 from harness.backends.tensorrt.network import Form, Request
@@ -61,6 +62,7 @@ def compile_plan(recipe: Recipe, folder: Path, report: Report) -> None:
         seconds=round(time.monotonic() - started, 3),
     )
     write_record(folder, record)
+    write_inspection(library, plan, folder)
 
 
 def _calibration(recipe: Recipe, request: Request, model: Any) -> CalibrationCache | None:
