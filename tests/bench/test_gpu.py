@@ -18,6 +18,7 @@ ON_CPU = (
     "builder.gpu_batch_size=8",
     "runtime.gpu_inference_streams=1",
     "~builder.cache_file",
+    "~builder.tactic_sources",
     "~builder.input_dtype",
     "~builder.input_format",
     "~runtime.use_graphs",
