@@ -6,8 +6,9 @@ import contextlib
 import hashlib
 import os
 import platform
-from importlib import import_module
+import re
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -104,12 +105,16 @@ def library_versions(plugin: BackendPlugin) -> dict[str, str]:
 
 
 def _stated_version(plugin: BackendPlugin) -> str | None:
+    """The version that the library's package states in its source: importing it may take a second, and need a GPU."""
     module = next(iter(plugin.imports), None)
-    if module is None:
+    spec = None if module is None else find_spec(module)
+    if spec is None or spec.origin is None:
         return None
-    with contextlib.suppress(ImportError, OSError):
-        version = getattr(import_module(module), "__version__", None)
-        return None if version is None else f"{module} {version}"
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        stated = re.search(
+            r"""^__version__ *= *["']([^"']+)["']""", Path(spec.origin).read_text(encoding="utf-8"), re.M
+        )
+        return None if stated is None else f"{module} {stated[1]}"
     return None
 
 
