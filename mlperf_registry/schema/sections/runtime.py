@@ -36,8 +36,8 @@ class Runtime:
     """What feeds the engine while LoadGen runs."""
 
     gpu_copy_streams: int | None = knob(
-        "Batches in flight on a GPU, each with a stream that copies its input and output; absent: two for each inference "
-        "stream and one more.",
+        "Batches in flight on a GPU, each with a stream that copies its input and output; absent: two for each "
+        "inference stream and one more.",
         check=between(1, bounds.THREADS),
         applies=_STREAMS,
         default=None,
@@ -53,8 +53,8 @@ class Runtime:
     )
     use_graphs: bool = knob("Capture a CUDA graph per batch size.", applies=_STREAMS, default=False)
     use_same_context: bool = knob(
-        "NVIDIA's switch to share one execution context among copy streams; no effect here, where those of one inference "
-        "stream always do.",
+        "NVIDIA's switch to share one execution context among copy streams; no effect here, where those of one "
+        "inference stream always do.",
         applies=_LWIS,
         default=False,
     )
