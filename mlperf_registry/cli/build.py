@@ -15,12 +15,10 @@ from mlperf_registry.schema.problem import ConfigError, Problem
 
 def build(request: Request) -> int:
     """Answer ``mlperf build``."""
-    if not request.inspect:
+    if not request.inspect or request.dry_run or request.cfg is not None:
         return work(request, "mlperf_registry.cli.build:build_point", build_point, runs=False)
-    others = {"--multirun": request.multirun, "--dry-run": request.dry_run, "--cfg": request.cfg is not None}
-    clashes = [flag for flag, given in others.items() if given]
-    if clashes:
-        raise ConfigError([Problem("--inspect", f"looks into one engine, and {', '.join(clashes)} leaves none")])
+    if request.multirun:
+        raise ConfigError([Problem("--inspect", "looks into one engine, and a sweep builds several", hint="drop -m")])
     registry, overrides = settled(request, say)
     with own_stdout(request), watching() as progress:
         job = prepare(registry, overrides, request.build_dir, progress, runs=False)

@@ -83,7 +83,8 @@ def test_full_size_networks_for_every_generation(build, tmp_path, capability, pr
     )
     layers = read_inspection(engine).layers
     nodes = onnx.load(str(model)).graph.node
-    expected = "int8" if precision == "int8" else "half"
+    # For Turing this library has no int8 convolutions: it runs them in fp16, between the same Q/DQ nodes.
+    expected = "int8" if precision == "int8" and capability > 7.5 else "half"
     for node in (node for node in nodes if node.op_type == "Conv"):
         doing = [layer for layer in layers if node.name in layer.made_of]
         # The first one's image comes in another layout and format, and a step of its own brings it into that.
