@@ -40,6 +40,8 @@ def compile_plan(recipe: Recipe, folder: Path, report: Report) -> None:
     request = Request.of(recipe.values)
     target = recipe.values.get("builder.compute_capability")
     library = open_library(recipe.backend, on_gpu=target is None)
+    if target is not None and not library.features.compute_capability:
+        raise _lacks(library, "builder.compute_capability", "builds only for the GPU that is here")
     load_plugins(library, recipe.values.get("builder.plugin_libraries") or ())
     report("reading the network")
     model = graph.load(Path(recipe.model_path))
@@ -80,7 +82,7 @@ def _build(
     # The cache lies beside the engines: ``folder`` itself is this build's alone.
     timing = TimingCache(folder.parent, library, device, request.precision) if library.features.timing_cache else None
     while True:
-        builder = library.trt.Builder(library.logger)
+        builder = library.make("Builder")
         # The parser owns weights that the network refers to.
         made, parser = network.parse(library, builder, form, recipe.model_path)
         network.set_tensors(library, made, request, form)
@@ -151,8 +153,6 @@ def _set_tactic_sources(library: Library, config: Any, sources: tuple[str, ...])
 
 
 def _set_target(library: Library, config: Any, target: float) -> None:
-    if not library.features.compute_capability:
-        raise _lacks(library, "builder.compute_capability", "builds only for the GPU that is here")
     known = library.trt.ComputeCapability
     name = f"SM{round(target * 10)}"
     if not hasattr(known, name):

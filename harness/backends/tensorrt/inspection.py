@@ -51,7 +51,7 @@ def read_inspection(engine: Engine) -> Inspection:
 
 def _ask_inspector(library: Library, plan: bytes) -> Inspection | None:
     trt = library.trt
-    runtime = trt.Runtime(library.logger)
+    runtime = library.make("Runtime")
     engine = runtime.deserialize_cuda_engine(plan)
     if engine is None:
         log.warning("%s", library.failed("cannot load the plan that it built"))

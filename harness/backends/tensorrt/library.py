@@ -67,6 +67,17 @@ class Library:
         """As messages name it."""
         return f"{'TensorRT for RTX' if self.name == 'tensorrt_rtx' else 'TensorRT'} {self.version}"
 
+    def make(self, kind: str) -> Any:
+        """A Builder or Runtime of the library.
+
+        Raises:
+            RunFailed: when it makes none, for want of device memory or a driver that it can use.
+        """
+        try:
+            return getattr(self.trt, kind)(self.logger)
+        except TypeError as error:  # how the bindings say that they got a null pointer
+            raise self.failed(f"makes no {kind}") from error
+
     def failed(self, what: str) -> RunFailed:
         """The failure of a call that says no more than None or False: with what the library logged meanwhile."""
         said = self.logger.take_errors()

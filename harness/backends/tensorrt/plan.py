@@ -160,7 +160,7 @@ def open_plan(engine: Engine, library: Library, *, gpu: int = 0, plugins: Iterab
     except OSError as error:
         raise NotReady(f"{path} cannot be read ({error.strerror}): build it with `mlperf build`.") from error
     load_plugins(library, plugins)
-    runtime = library.trt.Runtime(library.logger)
+    runtime = library.make("Runtime")
     loaded = runtime.deserialize_cuda_engine(serialized)
     if loaded is None:
         raise library.failed(f"cannot load {path}{_validity(library, runtime, serialized)}")
