@@ -26,12 +26,17 @@ Figures = Mapping[str, Mapping[str, Any]]
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure, or check; returns the exit code: 1 when a bar is missed."""
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    given = sys.argv[1:] if argv is None else argv
+    if given[:1] == ["gpu"]:
+        return int(import_module("bench.gpu").main(given[1:]))
+    parser = argparse.ArgumentParser(
+        prog="python -m bench", description=__doc__, epilog="python -m bench gpu: on a GPU"
+    )
     parser.add_argument("suites", nargs="*", metavar="suite", help=f"some of {', '.join(SUITES)}; by default all")
     parser.add_argument(
         "--check", action="store_true", help=f"compare {RESULTS}, measured first if absent, with the bars"
     )
-    asked = parser.parse_args(argv)
+    asked = parser.parse_args(given)
     unknown = set(asked.suites) - set(SUITES)
     if unknown:
         parser.error(f"no suite is called {', '.join(sorted(unknown))}; there are {', '.join(SUITES)}")

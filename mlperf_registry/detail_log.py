@@ -121,7 +121,7 @@ def parse_detail_log(text: str) -> DetailLog:
         key, value, metadata = record
         if metadata.get("is_error"):
             errors.append(f"{key}: {value}")
-        if key == "result_invalid_reason":
+        if key == "result_invalid_reason" and str(value).strip():  # of early stopping it leaves the reason empty
             reasons.append(str(value).strip())
         values[key] = value
     if values.get("effective_test_mode") != "AccuracyOnly" and "result_validity" not in values:

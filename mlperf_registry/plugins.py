@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 from mlperf_registry.schema.nearest import nearest
 from mlperf_registry.schema.plugin import BackendPlugin, BenchmarkPlugin
 from mlperf_registry.schema.problem import ConfigError, NotReady, Problem
+from mlperf_registry.schema.workload import Workload
 
 OUR_BENCHMARKS = {
     plugin.family: plugin
@@ -31,6 +32,9 @@ OUR_BENCHMARKS = {
             dataset="harness.benchmarks.resnet50.data:open_dataset",
             respond="harness.benchmarks.resnet50.accuracy:labels",
             accuracy="harness.benchmarks.resnet50.accuracy:top1",
+            calibration="harness.benchmarks.resnet50.calibration:open_calibration_set",
+            random_weights="harness.benchmarks.resnet50.architecture:random_network",
+            random_data="harness.benchmarks.resnet50.random_images:open_random_images",
         ),
         # Families whose configurations are here before the code that runs them.
         BenchmarkPlugin(family="ssd"),
@@ -67,14 +71,14 @@ _TENSORRT_READS = (
     "builder.use_small_tile_gemm_plugin",
     "builder.gemm_plugin_fairshare_cache_size",
     "builder.skip_graphsurgeon",
-    "builder.verbose_nvtx",
-    "builder.cache_file",
-    "builder.calib_batch_size",
-    "builder.calib_max_batches",
-    "builder.calib_data_dir",
-    "builder.calib_data_map",
-    "runtime.gpu_copy_streams",  # as many optimisation profiles
-    "runtime.gpu_inference_streams",  # the same, for BERT
+    "builder.static_batch",
+    "builder.optimization_level",
+    "builder.tactic_sources",
+    "builder.compute_capability",
+    "builder.version_compatible",
+    "builder.plugin_libraries",
+    "model.output_name",
+    "runtime.gpu_inference_streams",  # as many optimisation profiles
     "benchmark.options.bert_opt_seqlen",
     "benchmark.options.enable_interleaved",
     "benchmark.options.embedding_weights_on_gpu_part",
@@ -121,24 +125,31 @@ OUR_BACKENDS = {
             imports=("onnxruntime",),
             distribution="onnxruntime",
         ),
-        # Published values are TensorRT's: these let them be listed and explained before their code is here.
         BackendPlugin(
             name="tensorrt",
-            builder=None,
-            runner=None,
+            options="mlperf_registry.schema.backends.tensorrt:TensorRTOptions",
+            builder="harness.backends.tensorrt.builder:TensorRTBuilder",
+            runner="harness.backends.tensorrt.runner:TensorRTRunner",
+            calibrate="harness.backends.tensorrt.calibration:calibrate",
+            inspect="harness.backends.tensorrt.inspection:read_inspection",
             reads=_TENSORRT_READS,
             imports=("tensorrt", "cuda"),
             distribution="tensorrt",
             extra="tensorrt",
+            prepare="harness.backends.tensorrt.inputs:prepare",
         ),
         BackendPlugin(
             name="tensorrt_rtx",
-            builder=None,
-            runner=None,
+            options="mlperf_registry.schema.backends.tensorrt:TensorRTOptions",
+            builder="harness.backends.tensorrt.builder:TensorRTBuilder",
+            runner="harness.backends.tensorrt.runner:TensorRTRunner",
+            calibrate="harness.backends.tensorrt.calibration:calibrate",
+            inspect="harness.backends.tensorrt.inspection:read_inspection",
             reads=_TENSORRT_READS,
             imports=("tensorrt_rtx", "cuda"),
             distribution="tensorrt-rtx-cu13",
             extra="rtx",
+            prepare="harness.backends.tensorrt.inputs:prepare",
         ),
         BackendPlugin(
             name="tensorrt_llm",
@@ -263,6 +274,32 @@ def require_harness(family: str) -> BenchmarkPlugin:
 def dataset_opener(family: str) -> Any:
     """The callable that opens a family's data set, see ``BenchmarkPlugin.dataset``; errors as ``require_harness``."""
     return load(str(require_harness(family).dataset))
+
+
+def open_dataset(workload: Workload, scratch: Path | None) -> Any:
+    """The data set that a workload runs on: its benchmark's own, or seeded samples where its weights are random.
+
+    Raises:
+        ConfigError, NotReady: as ``require_harness`` and the family's own code.
+    """
+    plugin, options = require_harness(workload.benchmark.family), workload.benchmark.options
+    if workload.model.weights == "random":
+        return load(str(plugin.random_data))(workload.data, options)
+    return load(str(plugin.dataset))(workload.data, options, scratch)
+
+
+def open_calibration_set(workload: Workload, scratch: Path | None) -> Any:
+    """The samples to calibrate a workload's INT8 engine with, as float32; None where its family has none.
+
+    Raises:
+        ConfigError, NotReady: as ``require_harness`` and the family's own code.
+    """
+    plugin, options = require_harness(workload.benchmark.family), workload.benchmark.options
+    if workload.model.weights == "random":
+        return load(str(plugin.random_data))(workload.data, options)
+    if plugin.calibration is None:
+        return None
+    return load(plugin.calibration)(workload.data, workload.builder, options, scratch)
 
 
 def accuracy_scorer(family: str) -> Any:

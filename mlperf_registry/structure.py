@@ -261,9 +261,13 @@ def _refuse_what_code_lacks(
                 has = ", ".join(library.precisions)
                 context.refuse(path, f"{library.name} has {has}, not {value}", f"builder.precision={has}")
     weights = tree["model"].get("weights") if isinstance(tree.get("model"), Mapping) else None
-    if weights == "random" and code is not None and not code.random_weights:
+    if weights == "random" and code is not None and code.random_weights is None:
         message = f"no code here builds a network of the family {code.family} from its architecture alone"
         context.refuse(("model", "weights"), message, "model.weights=trained")
+    asked = tree["loadgen"].get("test_mode") if isinstance(tree.get("loadgen"), Mapping) else None
+    if weights == "random" and asked == "AccuracyOnly":
+        message = "random weights have no accuracy that could be measured"
+        context.refuse(("loadgen", "test_mode"), message, "loadgen.test_mode=PerformanceOnly")
 
 
 def _convert_options(cls: type, tree: Mapping[str, Any], path: Path, context: _Context) -> Any:

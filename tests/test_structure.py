@@ -215,11 +215,18 @@ def test_a_number_format_that_the_library_lacks_is_refused_with_what_it_has(prec
 
 
 def test_random_weights_need_code_that_builds_the_network(monkeypatch):
+    unable = attrs.evolve(plugins.OUR_BENCHMARKS["resnet50"], random_weights=None)
+    monkeypatch.setattr(plugins, "benchmarks", lambda: {"resnet50": unable})
     (problem,) = problems(changed("model.weights", "random")).values()
     assert problem.path == "model.weights" and "family resnet50" in problem.message
-    able = attrs.evolve(plugins.OUR_BENCHMARKS["resnet50"], random_weights=True)
-    monkeypatch.setattr(plugins, "benchmarks", lambda: {"resnet50": able})
-    assert structure(Workload, changed("model.weights", "random")).model.weights == "random"
+
+
+def test_random_weights_have_no_accuracy_to_measure():
+    tree = changed("model.weights", "random")
+    assert structure(Workload, tree).test_mode == "PerformanceOnly"
+    tree["loadgen"] = {**tree.get("loadgen", {}), "test_mode": "AccuracyOnly"}
+    (problem,) = problems(tree).values()
+    assert problem.path == "loadgen.test_mode"
 
 
 @pytest.mark.parametrize(

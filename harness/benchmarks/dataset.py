@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import attrs
@@ -34,6 +35,24 @@ class Dataset(Protocol):
 
     def load(self, indices: npt.NDArray[np.int64]) -> dict[str, npt.NDArray[np.generic] | Ragged]:
         """Engine input name to array, row i for ``indices[i]``; C-contiguous, in the dtype that the engine takes."""
+
+
+Columns = dict[str, "npt.NDArray[np.generic] | Ragged"]
+
+
+@attrs.frozen(eq=False)
+class Prepared:
+    """A Dataset whose samples are turned into an engine's own form whenever they are loaded, before any clock runs."""
+
+    dataset: Dataset
+    prepare: Callable[[Columns], Columns]
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def load(self, indices: npt.NDArray[np.int64]) -> Columns:
+        """As the data set's, in the engine's form."""
+        return self.prepare(self.dataset.load(indices))
 
 
 @attrs.frozen(kw_only=True)

@@ -11,6 +11,9 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from time import monotonic_ns
 
+_NEVER = 1 << 62
+"""More samples than are ever issued."""
+
 
 class Direct:
     """Hands on what is issued at once, from the thread that issues it.
@@ -73,6 +76,8 @@ class Batcher:
         self._queue: SimpleQueue[int | None] = SimpleQueue()
         self._issued = 0
         self._flushed = 0
+        self._stopped = False
+        self._wake_at = 0
         self._thread = threading.Thread(target=self._work, name="batcher", daemon=True)
 
     @property
@@ -87,7 +92,9 @@ class Batcher:
     def put(self, count: int) -> None:
         """``count`` more samples were issued. Called from one thread."""
         self._issued += count
-        self._queue.put(self._issued)
+        # To wake the thread for each sample, where it waits for a batch, would cost more than all else per sample.
+        if self._issued >= self._wake_at:
+            self._queue.put(self._issued)
 
     def flush(self) -> None:
         """Nothing more is due soon: what has been issued is not held back."""
@@ -97,6 +104,7 @@ class Batcher:
     def stop(self) -> None:
         """Hand on what is left, and return when that is done."""
         self._flushed = self._issued
+        self._stopped = True
         self._queue.put(None)
         self._thread.join()
 
@@ -119,17 +127,21 @@ class Batcher:
     def _batch(self, size: int) -> None:
         get, hand_on = self._queue.get, self._hand_on
         head = 0
-        # An entry of the queue only says that something has changed; ``_issued`` says what there is by now. An entry
-        # that was overtaken so costs one empty turn, and a burst of single samples still makes full batches.
-        more: int | None = 0
-        while more is not None:
-            more = get()
-            while head < self._issued:
-                if self._hold_ns and self._issued - head < size:
-                    self._fill(head, size)
-                stop = min(self._issued, head + size)
-                hand_on(head, stop)
-                head = stop
+        # An entry of the queue only says that something has changed; ``_issued`` says what there is by now, and is
+        # looked at after ``_wake_at`` is set, so that no sample comes unseen between the two.
+        while True:
+            self._wake_at = head + 1
+            while self._issued == head:
+                if self._stopped:
+                    return
+                get()
+            self._wake_at = head + size
+            if self._hold_ns and self._issued - head < size:
+                self._fill(head, size)
+            self._wake_at = _NEVER
+            stop = min(self._issued, head + size)
+            hand_on(head, stop)
+            head = stop
 
     def _fill(self, head: int, size: int) -> None:
         """Wait until ``size`` samples from ``head`` are there, their time is up, or nothing more is to come."""
@@ -139,8 +151,6 @@ class Batcher:
             if left <= 0:
                 return
             try:
-                if self._queue.get(timeout=min(left / 1e9, threading.TIMEOUT_MAX)) is None:
-                    self._queue.put(None)
-                    return
+                self._queue.get(timeout=min(left / 1e9, threading.TIMEOUT_MAX))
             except Empty:
                 return

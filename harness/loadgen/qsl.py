@@ -5,8 +5,9 @@ Where a batch lies in consecutive slots it is handed out as a view: no copy betw
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,16 @@ Array = npt.NDArray[np.generic]
 Integers = npt.NDArray[np.int64]
 
 _ABSENT = -1
+
+
+class Holder(Protocol):
+    """Who must know where samples lie while they are loaded: a runner that pins them, or copies them to devices."""
+
+    def hold(self, columns: Mapping[str, Array | Ragged]) -> None:
+        """Samples are loaded, and stay where they are until ``drop``."""
+
+    def drop(self) -> None:
+        """They are about to go."""
 
 
 class QSL:
@@ -51,6 +62,11 @@ class QSL:
         self._loading = loading
         self._slot_of = np.full(self.total, _ABSENT, np.int64)
         self._columns: dict[str, Array | Ragged] = {}
+        self._holder: Holder | None = None
+
+    def tell(self, holder: Holder | None) -> None:
+        """From now on tell ``holder`` of what is loaded and unloaded; None ends it."""
+        self._holder = holder
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -69,9 +85,11 @@ class QSL:
                 name: column if isinstance(column, Ragged) else np.ascontiguousarray(column)
                 for name, column in self._dataset.load(wanted).items()
             }
-        for name, column in columns.items():
-            if len(column) != len(wanted):
-                raise ValueError(f"The data set returned {len(column)} rows of {name} for {len(wanted)} samples.")
+            for name, column in columns.items():
+                if len(column) != len(wanted):
+                    raise ValueError(f"The data set returned {len(column)} rows of {name} for {len(wanted)} samples.")
+            if self._holder is not None:
+                self._holder.hold(columns)
         self._columns = columns
         self._slot_of.fill(_ABSENT)
         self._slot_of[wanted] = np.arange(len(wanted))
@@ -80,6 +98,8 @@ class QSL:
         """Forget samples; their memory goes once the last of a set is forgotten and no runner holds a view."""
         self._slot_of[np.asarray(indices, np.int64)] = _ABSENT
         if not (self._slot_of != _ABSENT).any():
+            if self._holder is not None:
+                self._holder.drop()
             self._columns = {}
 
     def slots(self, indices: Integers) -> Integers:

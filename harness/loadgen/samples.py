@@ -55,9 +55,9 @@ class Samples:
         """Seconds since the first issue."""
         return (monotonic_ns() - self._issue_ns[0]) / 1e9 if self.issued else 0.0
 
-    def append(self, loadgen_ids: Sequence[int], indices: Sequence[int]) -> None:
-        """Add samples that LoadGen issues now; sequences of one length."""
-        now = monotonic_ns()
+    def append(self, loadgen_ids: Sequence[int], indices: Sequence[int], now: int | None = None) -> None:
+        """Add samples that LoadGen issues; sequences of one length. ``now``: monotonic time, in ns, if not this one."""
+        now = now or monotonic_ns()
         first = self.issued
         if not first:
             self.started_unix = time.time()
@@ -69,8 +69,10 @@ class Samples:
             self._index[first] = indices[0]
             self._issue_ns[first] = now
         else:
-            self.loadgen_id[first:stop] = loadgen_ids
-            self.index[first:stop] = indices
+            count = stop - first
+            # Twice as fast as assigning the list.
+            self.loadgen_id[first:stop] = np.fromiter(loadgen_ids, np.int64, count)
+            self.index[first:stop] = np.fromiter(indices, np.int64, count)
             self.issue_ns[first:stop] = now
         self.issued = stop
 

@@ -13,7 +13,7 @@ from typing import Any
 import attrs
 import numpy as np
 
-from harness.benchmarks.dataset import Dataset
+from harness.benchmarks.dataset import Dataset, Prepared
 from harness.loadgen.events import Events
 from harness.loadgen.qsl import QSL
 from harness.loadgen.runner import Runner
@@ -203,12 +203,11 @@ def _loading(events: Events, placement: Placement) -> Iterator[None]:
 
 
 def open_dataset(run: Run) -> Dataset:
-    """The data set of the run's benchmark.
+    """The data set of the run, its samples in the form that the engine takes.
 
     Raises:
-        NotReady: when data is missing.
+        NotReady: when data is missing, or the engine does not say what it takes.
     """
-    benchmark = run.workload.benchmark
-    scratch = None if run.scratch is None else Path(run.scratch)
-    dataset: Dataset = plugins.dataset_opener(benchmark.family)(run.workload.data, benchmark.options, scratch)
-    return dataset
+    dataset: Dataset = plugins.open_dataset(run.workload, None if run.scratch is None else Path(run.scratch))
+    prepare = plugins.backend(run.workload.backend.name).prepare
+    return dataset if prepare is None else Prepared(dataset, plugins.load(prepare)(run.engine))

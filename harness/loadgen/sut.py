@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from ctypes import addressof, c_char
 from itertools import repeat
+from time import monotonic_ns
 from typing import Any, TypeAlias, cast
 
 import attrs
@@ -24,6 +25,8 @@ from harness.loadgen.samples import Samples
 Rows: TypeAlias = npt.NDArray[np.generic] | Sequence[npt.NDArray[np.generic]]
 
 _REASONS_KEPT = 20
+_TAKEN_AT_ONCE = 1 << 14
+"""About as many samples of a query are recorded before the engine gets them: a millisecond's work."""
 
 
 @attrs.frozen
@@ -83,6 +86,7 @@ class SUT:
         self._lock = threading.Lock()
         self._base = 0
         size = batch_size if runner.batching == "harness" else None
+        self._part = max(1, _TAKEN_AT_ONCE // batch_size) * batch_size
         self._batcher: Batcher | Direct
         if direct:
             self._batcher = Direct(self._submit, size=size)
@@ -118,10 +122,19 @@ class SUT:
         single sample takes 0.8 us longer.
         """
         try:
-            self.samples.append(loadgen_ids, indices)
-            self._batcher.put(len(indices))
+            count, part = len(indices), self._part
+            if count <= part:
+                self.samples.append(loadgen_ids, indices)
+                self._batcher.put(count)
+            else:
+                # A minute's samples in one query: the engine starts on the first while the others are taken in.
+                now = monotonic_ns()
+                for first in range(0, count, part):
+                    some = slice(first, first + part)
+                    self.samples.append(loadgen_ids[some], indices[some], now)
+                    self._batcher.put(min(part, count - first))
             if self.broken is not None:  # the batcher may be what broke
-                self._answer_empty(np.arange(self.samples.issued - len(indices), self.samples.issued))
+                self._answer_empty(np.arange(self.samples.issued - count, self.samples.issued))
         except Exception as error:
             self._break(error)
 

@@ -40,6 +40,8 @@ class Request:
     kin: str | None = None
     """System whose tuned values a new one takes over."""
     force: bool = False
+    inspect: bool = False
+    """Whether the engine is to be shown layer by layer."""
     help: bool = False
 
 

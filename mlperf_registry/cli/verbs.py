@@ -77,6 +77,7 @@ CFG = Flag(
     default="values",
 )
 DRY_RUN = Flag("--dry-run", "print what would run, if it is legal and its engine cached, and stop", "dry_run")
+INSPECT = Flag("--inspect", "show the engine's layers, their number formats and its memory", "inspect")
 ALL = Flag("--all", "check every file and every cell", "everything")
 PUBLISHED = Flag("--published", "compare with published configurations, a JSON object a line", "published", "FILE")
 MACHINE = Flag(
@@ -190,8 +191,21 @@ VERBS = {
             (
                 ("build benchmark=resnet50-mini", "the engine of one configuration"),
                 ("build -m builder.gpu_batch_size=16,32,64", "one engine per batch size, where the backend needs it"),
+                ("build backend=tensorrt --inspect", "what the engine consists of, layer by layer"),
             ),
-            _EXECUTING,
+            (INSPECT, *_EXECUTING),
+        ),
+        Verb(
+            "calibrate",
+            "mlperf_registry.cli.calibrate:calibrate",
+            "make the INT8 calibration cache from the calibration set",
+            "mlperf calibrate [group=option ...] [field=value ...] [flags]",
+            (
+                ("calibrate backend=tensorrt", "of the default benchmark; no GPU is needed"),
+                ("calibrate backend=tensorrt builder.cache_file=my.cache", "into a file of that name"),
+            ),
+            _COMPOSING,
+            "`mlperf run` and `mlperf build` calibrate by themselves where an int8 engine has no cache yet.",
         ),
         Verb(
             "harness",

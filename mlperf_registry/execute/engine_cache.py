@@ -18,7 +18,8 @@ from typing import Any
 
 from mlperf_registry import plugins
 from mlperf_registry.atomic import write_json
-from mlperf_registry.execute.recipe import expanded_key, key_of, sha256_of
+from mlperf_registry.digest import sha256_of
+from mlperf_registry.execute.recipe import expanded_key, key_of
 from mlperf_registry.execute.run_folder import require_room
 from mlperf_registry.schema.engine import Engine, Recipe
 from mlperf_registry.schema.problem import RunFailed
@@ -50,7 +51,12 @@ def find_engine(folder: Path, recipe: Recipe) -> Engine | str:
 
 
 def get_engine(
-    folder: Path, recipe: Recipe, *, force: bool = False, tell: Callable[[str], None] | None = None
+    folder: Path,
+    recipe: Recipe,
+    *,
+    force: bool = False,
+    tell: Callable[[str], None] | None = None,
+    report: Callable[[str], None] | None = None,
 ) -> Engine:
     """The engine of ``recipe``, built if the cache has no sound one.
 
@@ -61,6 +67,7 @@ def get_engine(
         recipe: what the engine is made of.
         force: build even if the cache has it.
         tell: told, in a sentence, of a wait for another process.
+        report: told, in a few words, how far a builder is that says it.
 
     Raises:
         NotReady: when the disk has no room for an engine.
@@ -72,15 +79,17 @@ def get_engine(
         found = "a build was asked for" if force else find_engine(folder, recipe)
         if isinstance(found, Engine):
             return found
-        return _build(folder, key, recipe, why=found)
+        return _build(folder, key, recipe, why=found, report=report)
 
 
-def _build(folder: Path, key: str, recipe: Recipe, *, why: str) -> Engine:
+def _build(folder: Path, key: str, recipe: Recipe, *, why: str, report: Callable[[str], None] | None) -> Engine:
     # Most engines are about as large as their model.
     require_room(folder, what="an engine", size=Path(recipe.model_path).stat().st_size)
     assembly = Path(tempfile.mkdtemp(dir=folder, prefix=f".{key}."))
     try:
         builder = plugins.load(recipe.builder)()
+        if report is not None and hasattr(builder, "report"):
+            builder.report = report
         file: str = builder.build(recipe, assembly)
         if (assembly / _RECORD).exists():
             raise RunFailed(

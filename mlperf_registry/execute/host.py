@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import platform
+import re
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +78,44 @@ def library_distribution(plugin: BackendPlugin) -> str | None:
         f"No installed distribution says the version of the backend {plugin.name}'s library, which its engines depend "
         f"on. Install it with pip: {plugin.distribution}."
     )
+
+
+def library_version(plugin: BackendPlugin) -> str:
+    """Name and version of the engine library, as an engine key has them; ``none`` for a backend that declares none.
+
+    A library that was unpacked, not installed, says its version itself.
+
+    Raises:
+        NotReady: when nothing says it.
+    """
+    try:
+        distribution = library_distribution(plugin)
+    except NotReady:
+        stated = _stated_version(plugin)
+        if stated is None:
+            raise
+        return stated
+    return "none" if distribution is None else f"{distribution} {distribution_version(distribution)}"
+
+
+def library_versions(plugin: BackendPlugin) -> dict[str, str]:
+    """Name of the engine library to its version; empty where none is declared. Raises as ``library_version``."""
+    name, _, number = library_version(plugin).partition(" ")
+    return {name: number} if number else {}
+
+
+def _stated_version(plugin: BackendPlugin) -> str | None:
+    """The version that the library's package states in its source: importing it may take a second, and need a GPU."""
+    module = next(iter(plugin.imports), None)
+    spec = None if module is None else find_spec(module)
+    if spec is None or spec.origin is None:
+        return None
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        stated = re.search(
+            r"""^__version__ *= *["']([^"']+)["']""", Path(spec.origin).read_text(encoding="utf-8"), re.M
+        )
+        return None if stated is None else f"{module} {stated[1]}"
+    return None
 
 
 def versions(*more: str) -> dict[str, str]:

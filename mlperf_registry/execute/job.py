@@ -10,9 +10,12 @@ import attrs
 from mlperf_registry import plugins
 from mlperf_registry.atomic import write_json, write_text
 from mlperf_registry.digest import config_digest
+from mlperf_registry.execute.calibration import ensure_cache
 from mlperf_registry.execute.child import run_probe, run_test
+from mlperf_registry.execute.device import device_of
 from mlperf_registry.execute.engine_cache import engine_folder, find_engine, get_engine
 from mlperf_registry.execute.host import distribution_version
+from mlperf_registry.execute.model import find_model
 from mlperf_registry.execute.numa import require_numa
 from mlperf_registry.execute.progress import Progress
 from mlperf_registry.execute.rates import (
@@ -25,7 +28,7 @@ from mlperf_registry.execute.rates import (
 from mlperf_registry.execute.recipe import make_recipe
 from mlperf_registry.execute.result import TestEnd, make_result, read_test_end, score_accuracy, write_result
 from mlperf_registry.execute.run_folder import RunFolder, create_run_folder, not_written, require_room, set_aside
-from mlperf_registry.roots import SCRATCH_VARIABLE, resolve_file
+from mlperf_registry.roots import SCRATCH_VARIABLE
 from mlperf_registry.rules.plan import make_plan
 from mlperf_registry.rules.user_conf import user_conf
 from mlperf_registry.rules.wheel import wheel_breach
@@ -64,6 +67,8 @@ def plan_for(workload: Workload, progress: Progress, *, runs: bool = True) -> Pl
         unstated = rate_problem(plan) if runs else None
         if problems or unstated is not None:
             raise ConfigError(problems if unstated is None else [*problems, unstated])
+    if runs and workload.model.weights == "random":
+        progress.note("The weights are random: no accuracy run, and only the speed means something.")
     if plan.breaches:
         rules = ", ".join(breach.rule for breach in plan.breaches)
         progress.note(f"Not a submission: rules of {workload.round} that are not kept: {rules}. The report says how.")
@@ -95,10 +100,18 @@ def build(workload: Workload, build_dir: Path, progress: Progress) -> Engine:
         NotReady, RunFailed, ConfigError: as the builder says.
     """
     progress.phase("build", f"{workload.backend.name} engine of {workload.benchmark.id}")
+    device_of(workload)  # before minutes go into calibrating for a GPU that is not here
+    ensure_cache(workload, scratch(), progress)
     recipe = make_recipe(workload, scratch())
     folder = engine_folder(build_dir, workload.system.id, workload.benchmark.id)
+
+    def report(message: str) -> None:
+        progress.phase("build", f"{workload.benchmark.id}: {message}")
+
     try:
-        engine = get_engine(folder, recipe, force=workload.builder.force_build_engines, tell=progress.note)
+        engine = get_engine(
+            folder, recipe, force=workload.builder.force_build_engines, tell=progress.note, report=report
+        )
     except OSError as error:
         raise not_written(folder, error) from error
     progress.note(f"Engine {engine.key}: {'reused' if engine.reused else 'built'}; {engine.why}.")
@@ -181,11 +194,11 @@ def _find_library(workload: Workload) -> None:
 
 
 def _find_model(workload: Workload) -> None:
-    resolve_file(workload.model.path, scratch(), source=workload.model.source)
+    find_model(workload, scratch())
 
 
 def _open_data(workload: Workload) -> None:
-    plugins.dataset_opener(workload.benchmark.family)(workload.data, workload.benchmark.options, scratch())
+    plugins.open_dataset(workload, scratch())
 
 
 def _measure(workload: Workload, plan: Plan, engine: Engine, folder: RunFolder, progress: Progress) -> Plan:
@@ -223,7 +236,7 @@ def _write_run(workload: Workload, plan: Plan, engine: Engine, folder: RunFolder
 
 
 def _make_run(workload: Workload, plan: Plan, engine: Engine, folder: RunFolder) -> Run:
-    mode = workload.loadgen.test_mode
+    mode = workload.test_mode
     tests = {}
     if mode in ("SubmissionRun", "PerformanceOnly"):
         tests["performance"] = LoadGenTest(mode="PerformanceOnly", settings=plan.performance, log_dir=PERFORMANCE_DIR)

@@ -32,7 +32,7 @@ _UNHEEDED = {
 def missing_rate(plan: Plan) -> str | None:
     """The field that must be measured first; None where the configuration gives it, or no test of the plan needs it."""
     field = RATE_FIELD[plan.performance.scenario]
-    mode = plan.workload.loadgen.test_mode
+    mode = plan.workload.test_mode
     needed = []
     if mode != "AccuracyOnly":
         needed.append(plan.performance)

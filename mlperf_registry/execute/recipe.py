@@ -11,8 +11,11 @@ from typing import Any
 import attrs
 
 from mlperf_registry import plugins
-from mlperf_registry.execute.host import cpu_device, distribution_version, library_distribution
-from mlperf_registry.roots import resolve_file
+from mlperf_registry.digest import sha256_of
+from mlperf_registry.execute.calibration import find_cache
+from mlperf_registry.execute.device import device_of
+from mlperf_registry.execute.host import library_version
+from mlperf_registry.execute.model import find_model
 from mlperf_registry.schema.engine import Recipe
 from mlperf_registry.schema.problem import NotReady
 from mlperf_registry.schema.workload import Workload
@@ -32,24 +35,26 @@ def make_recipe(workload: Workload, scratch: Path | None) -> Recipe:
 
     Raises:
         NotReady: when the benchmark's harness, the model or the engine library is missing, the library does not say its
-            version, or the model is a folder or keeps tensors in other files.
+            version, the model is a folder or keeps tensors in other files, or the GPU to build for is absent.
     """
     plugins.require_harness(workload.benchmark.family)
     plugin = plugins.backend(workload.backend.name)
     plugins.require(plugin)
     assert plugin.builder is not None
     read = {path: found for path in plugin.reads if (found := value_at(workload, path)) is not None}
-    model = resolve_file(workload.model.path, scratch, source=workload.model.source)
+    model = find_model(workload, scratch)
     _require_whole(model)
-    library = library_distribution(plugin)
+    cache = find_cache(workload, scratch)
     return Recipe(
         backend=plugin.name,
-        library_version="none" if library is None else f"{library} {distribution_version(library)}",
+        library_version=library_version(plugin),
         builder=plugin.builder,
         builder_version=plugins.load(plugin.builder).version,
-        device=cpu_device(),
+        device=device_of(workload),
         model_path=str(model),
         model_sha256=sha256_of(model),
+        calibration_path=None if cache is None else str(cache),
+        calibration_sha256=None if cache is None else sha256_of(cache),
         values={path: unstructure(value) for path, (value, _) in read.items()},
         at_default=tuple(path for path, (_, is_default) in read.items() if is_default),
     )
@@ -70,6 +75,7 @@ def expanded_key(recipe: Recipe) -> dict[str, Any]:
         "builder_version": recipe.builder_version,
         "device": recipe.device,
         "model_sha256": recipe.model_sha256,
+        **({} if recipe.calibration_sha256 is None else {"calibration_sha256": recipe.calibration_sha256}),
         **{path: value for path, value in sorted(recipe.values.items()) if path not in recipe.at_default},
     }
 
@@ -103,12 +109,3 @@ def _require_whole(model: Path) -> None:
                 f"{model} keeps tensors in other files (ONNX external data), which an engine's key would not see. "
                 "Save it as one file: onnx.save(onnx.load(path), path)."
             )
-
-
-def sha256_of(path: Path) -> str:
-    """Hex digest of a file."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        for block in iter(lambda: file.read(1 << 20), b""):
-            digest.update(block)
-    return digest.hexdigest()

@@ -12,7 +12,7 @@ from mlperf_registry import plugins
 from mlperf_registry.atomic import write_json, write_text
 from mlperf_registry.detail_log import DETAIL_LOG, DetailLog, read_detail_log
 from mlperf_registry.execute.departures import departures
-from mlperf_registry.execute.host import host_facts, library_distribution, versions
+from mlperf_registry.execute.host import host_facts, library_versions, versions
 from mlperf_registry.execute.run_folder import RunFolder
 from mlperf_registry.rules.plan import headline_metric
 from mlperf_registry.schema.plan import AccuracyBound, Plan
@@ -65,7 +65,7 @@ def score_accuracy(run: Run, plan: Plan) -> Accuracy:
     workload = run.workload
     family, options = workload.benchmark.family, workload.benchmark.options
     scratch = Path(run.scratch) if run.scratch else None
-    dataset = plugins.dataset_opener(family)(workload.data, options, scratch)
+    dataset = plugins.open_dataset(workload, scratch)
     folder = Path(run.folder) / run.tests["accuracy"].log_dir
     score = plugins.accuracy_scorer(family)(folder / "mlperf_log_accuracy.json", dataset, options)
     write_text(folder / "accuracy.txt", score.text)
@@ -133,7 +133,7 @@ def make_result(
         latency=performance.log.latency_percentiles() if performance else None,
         accuracy=accuracy,
         engine=EngineUsed(key=run.engine.key, path=run.engine.path, reused=run.engine.reused),
-        versions=versions(*filter(None, [library_distribution(plugin)])),
+        versions={**versions(), **library_versions(plugin)},
         host=host_facts(),
         log_dir=run.folder,
         report=str(Path(run.folder) / "report.html"),

@@ -1,4 +1,4 @@
-"""Recipe and Engine: what a builder is given, and what it leaves in the engine cache."""
+"""Recipe and Engine: what a builder is given, and what it leaves in the engine cache; Inspection: what is in there."""
 
 from __future__ import annotations
 
@@ -21,6 +21,10 @@ class Recipe:
     model_path: str = knob("Absolute path of the model; not in the key, its digest is.")
     model_sha256: str = knob("Digest of the model file.")
     values: dict[str, Any] = knob("Workload path to value, exactly the paths that the backend declares to read.")
+    calibration_path: str | None = knob(
+        "Absolute path of the INT8 calibration cache; not in the key, its digest is.", default=None
+    )
+    calibration_sha256: str | None = knob("Digest of that cache.", default=None)
     at_default: tuple[str, ...] = knob("Paths whose value is the field's default; left out of the key.", default=())
 
 
@@ -34,3 +38,24 @@ class Engine:
     sha256: str = knob("Digest of the engine file when it was built.")
     reused: bool = knob("Whether the cache already had it.")
     why: str = knob("Why it was reused or built, as a sentence.")
+
+
+@attrs.frozen(kw_only=True)
+class Layer:
+    """One step of an engine: a kernel, and the layers of the network that went into it."""
+
+    name: str = knob("The library's name of it.")
+    kind: str = knob("Kind of layer or kernel.")
+    inputs: tuple[str, ...] = knob("Number format and memory layout of each input, less weights.", default=())
+    outputs: tuple[str, ...] = knob("Number format and memory layout of each output.", default=())
+    made_of: tuple[str, ...] = knob("Nodes of the network that it does, where the library says them.", default=())
+    tactic: str | None = knob("Kernel that was chosen; absent: chosen on the GPU, or not said.", default=None)
+
+
+@attrs.frozen(kw_only=True)
+class Inspection:
+    """What an engine consists of."""
+
+    layers: tuple[Layer, ...] = knob("In the order of execution.")
+    activation_bytes: int | None = knob("Device memory of one execution context.", unit="B", default=None)
+    weight_bytes: int | None = knob("Device memory of the weights.", unit="B", default=None)

@@ -22,8 +22,14 @@ class BenchmarkPlugin:
     """Callable ``(outputs, options) -> outputs``, row for row: what LoadGen is answered; None: as they are."""
     accuracy: str | None = None
     """Callable ``(log: Path, dataset: Dataset, options) -> Score``; see harness.benchmarks.dataset."""
-    random_weights: bool = False
-    """Whether its networks can be built from the architecture alone, for ``model.weights=random``."""
+    calibration: str | None = None
+    """Callable ``(data: Data, builder: Builder, options, scratch: Path | None) -> Dataset`` of the calibration set,
+    whose samples come as float32; raises NotReady where it is missing. None: it has none."""
+    random_weights: str | None = None
+    """Callable ``(model: Model, options) -> bytes``, for ``model.weights=random``: an ONNX file made from the
+    architecture alone, the same each time. None: no code makes its networks."""
+    random_data: str | None = None
+    """Callable ``(data: Data, options) -> Dataset``: seeded samples for such a network, which needs no others."""
     fault: str | None = None
     """Why it cannot be used, as a sentence; the table of plug-ins sets it, no plug-in itself."""
 
@@ -49,6 +55,14 @@ class BackendPlugin:
     """Class with ``version`` and ``build(recipe: Recipe, folder: Path) -> str``, the file's name; None: no code yet."""
     runner: str | None
     """Class with open, submit, drain, close; see harness.loadgen.runner."""
+    inspect: str | None = None
+    """Callable ``(engine: Engine) -> Inspection``; raises NotReady. None: its engines cannot be looked into."""
+    prepare: str | None = None
+    """Callable ``(engine: Engine) -> prepare``, where ``prepare(columns)`` turns the columns of a Dataset into what
+    the engine takes: number format, memory layout, scale. None: it takes them as they are."""
+    calibrate: str | None = None
+    """Callable ``(model: Path, samples: Iterable[dict[str, array]], tell) -> str | None``, the text of an INT8
+    calibration cache, None for a network that quantises itself. None: its engines need no cache."""
     reads: tuple[str, ...]
     """Paths of the workload that the builder reads: it is handed exactly these, and they make the engine key."""
     precisions: tuple[str, ...] = ()

@@ -25,6 +25,7 @@ from mlperf_registry.schema.sections import (
     Runtime,
     Scenario,
     System,
+    TestMode,
     Triton,
 )
 
@@ -67,6 +68,11 @@ class Workload:
             _OPTIONS.get(self.power_setting.name, self.power_setting.name),
             self.harness.name,
         )
+
+    @property
+    def test_mode(self) -> TestMode:
+        """What LoadGen tests: what is asked for, but no accuracy of random weights, which have none."""
+        return "PerformanceOnly" if self.model.weights == "random" else self.loadgen.test_mode
 
     @property
     def effective_category(self) -> Category | None:

@@ -73,6 +73,33 @@ class Builder:
         scales="size",
         default=None,
     )
+    static_batch: bool = knob(
+        "Build for full batches only; by default for every size up to gpu_batch_size.", applies=_TENSORRT, default=False
+    )
+    optimization_level: int | None = knob(
+        "How hard the builder searches: 0 is quickest to build, 5 searches most; absent: the library's default.",
+        check=between(0, 5),
+        applies=_TENSORRT,
+        default=None,
+    )
+    tactic_sources: tuple[str, ...] = knob(
+        "Sources of kernels that the builder may take, by the library's names in lower case, such as "
+        "edge_mask_convolutions, jit_convolutions, cudnn; empty: the library's default.",
+        applies=_TENSORRT,
+        default=(),
+    )
+    compute_capability: float | None = knob(
+        "Build for GPUs of this compute capability, such as 8.6, whether one is here or not; TensorRT for RTX only.",
+        check=between(1, 99),
+        applies=Applies(backends=("tensorrt_rtx",)),
+        default=None,
+    )
+    version_compatible: bool = knob(
+        "Let later minor versions of the library load the engine.", applies=_TENSORRT, default=False
+    )
+    plugin_libraries: tuple[str, ...] = knob(
+        "Shared libraries with layers of your own, absolute paths.", applies=_TENSORRT, default=()
+    )
     active_sms: int | None = knob(
         "Share of the GPU's multiprocessors that engines are timed on.",
         unit="%",
@@ -117,7 +144,9 @@ class Builder:
         "Give the builder the model as it is, without NVIDIA's rewriting.", applies=_TENSORRT, default=False
     )
     verbose_nvtx: bool = knob(
-        "Keep the layers' details in the engine, for profilers.", applies=_TENSORRT, default=False
+        "NVIDIA's switch for layers' details in the engine; no effect here, where engines always have them.",
+        applies=_TENSORRT,
+        default=False,
     )
     force_build_engines: bool = knob("Build even where the cache has the engine.", default=False)
     force_calibration: bool = knob("Calibrate even where a calibration cache exists.", applies=_NVIDIA, default=False)

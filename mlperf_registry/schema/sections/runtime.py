@@ -36,23 +36,34 @@ class Runtime:
     """What feeds the engine while LoadGen runs."""
 
     gpu_copy_streams: int | None = knob(
-        "Streams that copy input and output.", check=between(1, bounds.THREADS), applies=_STREAMS, default=None
+        "Batches in flight on a GPU, each with a stream that copies its input and output; absent: two for each "
+        "inference stream and one more.",
+        check=between(1, bounds.THREADS),
+        applies=_STREAMS,
+        default=None,
     )
     gpu_inference_streams: int | None = knob(
-        "Streams that execute the engine; on a CPU backend, engine instances.",
+        "Streams that execute the engine, each with a context and a profile of its own; on a CPU backend, engine "
+        "instances.",
         check=between(1, bounds.THREADS),
         default=None,
     )
-    run_infer_on_copy_streams: bool = knob("Execute on the stream that copied.", applies=_STREAMS, default=False)
+    run_infer_on_copy_streams: bool = knob(
+        "Copy on the stream that executes, so that neither waits for the other.", applies=_STREAMS, default=False
+    )
     use_graphs: bool = knob("Capture a CUDA graph per batch size.", applies=_STREAMS, default=False)
     use_same_context: bool = knob(
-        "Share one execution context among copy streams; for static shapes and one inference stream.",
+        "NVIDIA's switch to share one execution context among copy streams; no effect here, where those of one "
+        "inference stream always do.",
         applies=_LWIS,
         default=False,
     )
     start_from_device: bool = knob("Keep samples in device memory before the query.", applies=_STREAMS, default=False)
     assume_contiguous: bool = knob(
-        "Take the samples of a query as neighbours in memory, without a look.", applies=_LWIS, default=False
+        "NVIDIA's promise that the samples of a query are neighbours in memory; no effect here, where the look costs "
+        "nothing.",
+        applies=_LWIS,
+        default=False,
     )
     use_direct_host_access: bool = knob(
         "Let devices read host memory in place, where both share it.", applies=_LWIS, default=False
@@ -71,11 +82,17 @@ class Runtime:
         default=False,
     )
     use_batcher_thread_per_device: bool = knob(
-        "One batching thread per device, not one for all.", applies=_BATCHED_ON_GPU, default=False
+        "NVIDIA's switch to one batching thread per device; no effect here, where one forms the batches for all.",
+        applies=_BATCHED_ON_GPU,
+        default=False,
     )
-    use_cuda_thread_per_device: bool = knob("One submitting thread per device.", applies=_BATCHED_ON_GPU, default=False)
+    use_cuda_thread_per_device: bool = knob(
+        "A thread that submits batches for a single GPU too, as several GPUs always have.",
+        applies=_BATCHED_ON_GPU,
+        default=False,
+    )
     complete_threads: int | None = knob(
-        "Threads per device that hand responses to LoadGen.",
+        "Threads per device that wait for batches and hand responses to LoadGen; absent: one.",
         unit="threads",
         check=between(1, bounds.THREADS),
         applies=Applies(benchmarks=HARNESS_BATCHED, backends=TENSORRT),

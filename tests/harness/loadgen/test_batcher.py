@@ -133,3 +133,39 @@ def test_direct_hands_on_in_the_thread_that_issues():
     direct.put(1)
     here = threading.get_ident()
     assert batches == [(0, 4, here), (4, 6, here), (6, 7, here)]
+
+
+class Counted(SimpleQueue):
+    """A queue that counts what is put."""
+
+    puts = 0
+
+    def put(self, item):
+        self.puts += 1
+        super().put(item)
+
+
+def test_a_batch_that_fills_up_wakes_the_thread_once(monkeypatch):
+    monkeypatch.setattr("harness.loadgen.batcher.SimpleQueue", Counted)
+    handed = SimpleQueue()
+    now = time.monotonic_ns()
+    batcher = Batcher(
+        lambda first, stop: handed.put((first, stop)),
+        on_error=raise_again,
+        size=100,
+        hold_ns=60 * 10**9,
+        arrival_ns=lambda number: now,
+    )
+    batcher.start()
+    for first in range(0, 1000, 100):
+        batcher.put(1)
+        time.sleep(0.01)  # the thread has seen the first sample, and waits for the others
+        for _ in range(99):
+            batcher.put(1)
+        assert handed.get(timeout=5) == (first, first + 100)
+    assert batcher._queue.puts == 20
+    batcher.stop()
+
+
+def raise_again(error):
+    raise error

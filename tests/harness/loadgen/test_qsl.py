@@ -87,3 +87,40 @@ def test_rows_must_be_as_many_as_samples():
 
     with pytest.raises(ValueError, match="1 rows of square for 2 samples"):
         QSL(Short(), 10).load([1, 2])
+
+
+class Keeper:
+    """A holder that writes down what it is told, and may refuse."""
+
+    def __init__(self, error=None):
+        self.told, self._error = [], error
+
+    def hold(self, columns):
+        self.told.append({name: len(column) for name, column in columns.items()})
+        if self._error is not None:
+            raise self._error
+
+    def drop(self):
+        self.told.append("drop")
+
+
+def test_a_holder_is_told_of_what_is_loaded_until_the_last_sample_goes():
+    qsl, keeper = QSL(Squares(), 20), Keeper()
+    qsl.tell(keeper)
+    qsl.load([3, 1])
+    qsl.unload([3])
+    assert keeper.told == [dict.fromkeys(qsl.names, 2)]
+    qsl.unload([1])
+    assert keeper.told[1:] == ["drop"]
+    qsl.tell(None)
+    qsl.load([2])
+    assert len(keeper.told) == 2
+
+
+def test_samples_that_a_holder_refuses_are_not_loaded():
+    qsl = QSL(Squares(), 20)
+    qsl.tell(Keeper(RuntimeError("no memory")))
+    with pytest.raises(RuntimeError, match="no memory"):
+        qsl.load([3, 1])
+    with pytest.raises(KeyError):
+        qsl.slots(np.array([3]))

@@ -264,3 +264,22 @@ def test_completions_from_many_threads_while_samples_are_issued(make, direct):
     assert sut.failures == []
     assert sut.samples.completed == total
     assert answered.complete == {number: (np.int64(number).tobytes(), 0) for number in range(total)}
+
+
+def test_the_engine_starts_on_a_long_query_before_all_of_it_is_taken_in(make):
+    sut, runner, answered = make()
+    total = 300_000
+    taken_in = []
+
+    def submit(ids, indices):
+        assert indices.tolist() == ids.tolist()
+        taken_in.append(sut.samples.issued)
+        sut.complete(ids, ids.copy())
+
+    runner.submit = submit
+    sut.issue(list(range(total)), list(range(total)))
+    sut.stop()
+    assert taken_in[0] < total
+    assert len(taken_in) == total // 4
+    assert set(sut.samples.issue_ns[:total].tolist()) == {int(sut.samples.issue_ns[0])}
+    assert answered.complete == {number: (np.int64(number).tobytes(), 0) for number in range(total)}

@@ -1,0 +1,415 @@
+"""``python -m bench gpu ROW``: the product on a GPU beside the bare engine, one row of docs/measurements.md a command.
+
+Both execute the same plan at the same batch in the same run, each time in a process of its own; results are merged into
+one JSON file, and ``table`` prints what is in some of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from pathlib import Path
+from statistics import mean, median
+from typing import Any
+
+import attrs
+
+from bench.gpu_cell import merged, workload
+from bench.gpu_watch import Watch, gpu_name
+from mlperf_registry.atomic import write_json
+from mlperf_registry.execute import job
+from mlperf_registry.schema.result import RunResult
+
+RESULTS = Path("build/gpu.json")
+ROOT = Path(__file__).parents[1]
+
+OFFLINE_MARGIN = 1.1
+"""The Offline query is sized for so much more than the bare engine does, and so lasts long enough."""
+SETTLED_SECONDS = 60.0
+"""Memory is looked at from here on."""
+NO_GROWTH_MB = 16.0
+"""What pages of Python's own may come and go."""
+
+DEFAULTS = {
+    "server": ("scenario=server", "builder.gpu_batch_size=256", "runtime.deque_timeout_usec=2000"),
+    "singlestream": (
+        "scenario=singlestream",
+        "builder.gpu_batch_size=1",
+        "runtime.gpu_inference_streams=1",
+        "runtime.gpu_copy_streams=1",
+        "runtime.use_spin_wait=true",
+    ),
+    "multistream": (
+        "scenario=multistream",
+        "builder.gpu_batch_size=8",
+        "runtime.gpu_inference_streams=1",
+        "runtime.gpu_copy_streams=1",
+        "runtime.use_spin_wait=true",
+    ),
+    "accuracy": (
+        "benchmark=resnet50-mini",
+        "model.weights=trained",
+        "~builder.cache_file",
+        "loadgen.test_mode=AccuracyOnly",
+        "builder.gpu_batch_size=256",
+    ),
+}
+"""Overrides of a row, over those of the cell; the command line's come last."""
+
+PRECISIONS = {"fp16": "fp16", "int8": "int8"}
+"""Precisions whose accuracy is measured, and the number format of their input."""
+
+
+@attrs.frozen(kw_only=True)
+class Row:
+    """One line of the table."""
+
+    figure: str
+    bar: str
+    reached: str
+    holds: bool
+    detail: dict[str, Any]
+
+
+@attrs.frozen
+class Bench:
+    """A command: what is measured, and where engines and results go."""
+
+    overrides: tuple[str, ...]
+    build_dir: Path
+    seconds: float
+    bare_seconds: float
+    asked: argparse.Namespace
+
+    def bare(
+        self, *overrides: str, latency: bool = False, streams: Sequence[int] = (), kinds: Sequence[str] = ()
+    ) -> dict[str, Any]:
+        """What ``bench.bare_engine`` finds with the cell's plan."""
+        cell = merged([*self.overrides, *overrides])
+        command = [sys.executable, "-m", "bench.bare_engine", "--build-dir", str(self.build_dir)]
+        command += ["--seconds", str(self.bare_seconds), *(["--latency"] if latency else [])]
+        command += ["--streams", *map(str, streams)] if streams else []
+        command += ["--kinds", *kinds] if kinds else []
+        done = subprocess.run([*command, "--", *cell], stdout=subprocess.PIPE, text=True, cwd=ROOT, env=_environ())
+        if done.returncode != 0:
+            raise RuntimeError(f"{shlex.join(command)} ended with {done.returncode}")
+        figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        return figures
+
+    def bare_rate(self) -> float:
+        """Samples/s of the bare engine, streams and graphs as the cell has them."""
+        runtime = workload(self.overrides).runtime
+        streams = runtime.gpu_inference_streams or 1
+        kind = "graphs" if runtime.use_graphs else "enqueued"
+        (rate,) = self.bare(streams=[streams], kinds=[kind])["samples_per_second"].values()
+        return float(rate)
+
+    def build(self, *overrides: str) -> None:
+        """Have the cell's engine."""
+        job.build(workload([*self.overrides, *overrides]), self.build_dir, Told())
+
+    def run(self, *overrides: str) -> RunResult:
+        """The product's own run."""
+        cell, told = workload([*self.overrides, *overrides]), Told()
+        job.require_ready(cell)
+        plan = job.plan_for(cell, told)
+        result = job.execute(cell, plan, job.build(cell, self.build_dir, told), self.build_dir, told)
+        print(f"{'; '.join(result.reasons) or 'VALID'}: {result.log_dir}", file=sys.stderr, flush=True)
+        return result
+
+
+class Told:
+    """A Progress in lines, for logs."""
+
+    def __init__(self) -> None:
+        self.run_from: float | None = None
+        """time.monotonic() of the first query."""
+        self._next = 0.0
+
+    def phase(self, name: str, detail: str = "") -> None:
+        print(f"{time.strftime('%H:%M:%S')} {name}: {detail}", file=sys.stderr, flush=True)
+
+    def samples(self, *, completed: int, rate: float, elapsed: float, minimum: float) -> None:
+        now = time.monotonic()
+        if self.run_from is None:
+            self.run_from = now - elapsed
+        if now >= self._next:
+            self._next = now + 10
+            print(f"  {elapsed:.0f} s, {rate:,.0f} samples/s", file=sys.stderr, flush=True)
+
+    def note(self, message: str) -> None:
+        print(f"  {message}", file=sys.stderr, flush=True)
+
+
+def bare(bench: Bench) -> Row:
+    """The bare engine at the cell's batch, with 1 to N streams, with and without graphs."""
+    bench.build()
+    profiles = workload(bench.overrides).runtime.gpu_inference_streams or 1
+    with Watch() as watch:
+        start = time.monotonic()
+        found = bench.bare(streams=range(1, profiles + 1))
+        state = watch.between(start, time.monotonic())
+    best, rate = max(found["samples_per_second"].items(), key=lambda item: item[1])
+    return Row(
+        figure="bare engine",
+        bar="77,500 samples/s",
+        reached=f"{rate:,.0f} samples/s at batch {found['batch']}, {best}",
+        holds=rate >= 77_500,
+        detail={"rate": rate, **found, **state},
+    )
+
+
+def offline(bench: Bench) -> Row:
+    """LoadGen Offline between two turns of the bare engine."""
+    bench.build()
+    with Watch() as watch:
+        turns = [time.monotonic()]
+        before = bench.bare_rate()
+        turns.append(time.monotonic())
+        result = bench.run(
+            f"loadgen.min_duration={bench.seconds:g}s", f"loadgen.offline_expected_qps={OFFLINE_MARGIN * before:.0f}"
+        )
+        turns.append(time.monotonic())
+        after = bench.bare_rate()
+        turns.append(time.monotonic())
+    rate = _metric(result, "result_samples_per_second")
+    ratio = rate / mean((before, after))
+    return Row(
+        figure="Offline over the bare engine",
+        bar="0.97, VALID",
+        reached=f"{ratio:.3f}, {_validity(result)}: {rate:,.0f} over {mean((before, after)):,.0f} samples/s",
+        holds=ratio >= 0.97 and bool(result.valid),
+        detail={
+            "ratio": ratio,
+            "rate": rate,
+            "bare": [before, after],
+            "states": [watch.between(*pair) for pair in pairwise(turns)],
+            **_facts(result),
+        },
+    )
+
+
+def server(bench: Bench) -> Row:
+    """LoadGen Server at shares of the Offline rate, until one is not VALID."""
+    rate = bench.asked.offline or _kept(bench.asked.out, "offline")
+    bench.build()
+    runs = []
+    for share in sorted(bench.asked.shares):
+        result = bench.run(f"loadgen.min_duration={bench.seconds:g}s", f"loadgen.server_target_qps={share * rate:.0f}")
+        latency = result.latency or {}
+        runs.append({"share": share, "p99_ms": latency.get("99.00", 0) / 1e6, **_facts(result)})
+        if not result.valid:
+            break
+    valid = [run for run in runs if run["valid"]]
+    reached = f"{valid[-1]['share']:.3f} VALID, p99 {valid[-1]['p99_ms']:.1f} ms" if valid else "none VALID"
+    return Row(
+        figure="Server over Offline",
+        bar="0.80, VALID, p99 15 ms",
+        reached=f"{reached}, of {rate:,.0f} samples/s",
+        holds=bool(valid) and valid[-1]["share"] >= 0.80,
+        detail={"offline": rate, "runs": runs},
+    )
+
+
+def singlestream(bench: Bench) -> Row:
+    """SingleStream's p90 over the bare engine's, as one CUDA graph on data that is on the GPU."""
+    return _latency_row(bench, figure="SingleStream p90 over a bare graph", percentile=90, most_us=40)
+
+
+def multistream(bench: Bench) -> Row:
+    """MultiStream's p99 over the bare engine's at batch 8."""
+    return _latency_row(bench, figure="MultiStream p99 over bare batch 8", percentile=99, most_us=80)
+
+
+def _latency_row(bench: Bench, *, figure: str, percentile: int, most_us: float) -> Row:
+    bench.build()
+    before = bench.bare(latency=True)
+    result = bench.run(f"loadgen.min_duration={bench.seconds:g}s")
+    after = bench.bare(latency=True)
+    alone, copying = (
+        mean(turn[name][f"p{percentile}"] for turn in (before, after)) for name in ("graph_us", "graph_with_copies_us")
+    )
+    ours = (result.latency or {}).get(f"{percentile}.00", 0.0) / 1000
+    return Row(
+        figure=figure,
+        bar=f"plus {most_us:g} us",
+        reached=f"plus {ours - alone:.0f} us, {_validity(result)}: {ours:.0f}; bare {alone:.0f}, copies {copying:.0f}",
+        holds=ours - alone <= most_us and bool(result.valid),
+        detail={"ours_us": ours, "bare": [before, after], **_facts(result)},
+    )
+
+
+def accuracy(bench: Bench) -> Row:
+    """All images of resnet50-mini on the GPU, against ONNX Runtime in fp32 on the same."""
+    reference = workload(bench.overrides).benchmark.accuracy_reference
+    assert reference is not None, "the mini's README says what ONNX Runtime scores"
+    scores = {}
+    for precision, dtype in PRECISIONS.items():
+        result = bench.run(f"builder.precision={precision}", f"builder.input_dtype={dtype}")
+        assert result.accuracy is not None
+        scores[precision] = {"value": result.accuracy.value, "samples": result.accuracy.samples, **_facts(result)}
+    worst = max(abs(score["value"] - reference) for score in scores.values())
+    return Row(
+        figure="accuracy of resnet50-mini",
+        bar=f"within 0.5 points of {reference} %",
+        reached=", ".join(f"{precision} {score['value']:.2f} %" for precision, score in scores.items()),
+        holds=worst <= 0.5 and not any(score["reasons"] for score in scores.values()),
+        detail={"reference": reference, "scores": scores},
+    )
+
+
+def rebuild(bench: Bench) -> Row:
+    """``mlperf build`` of an engine that is there, process and all."""
+    command = [sys.executable, "-m", "mlperf_registry", "build", *merged(bench.overrides)]
+    command += ["--build-dir", str(bench.build_dir), "--json"]
+    bench.build()
+    times, reused = [], []
+    for _ in range(3):
+        begun = time.perf_counter()
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=_environ())
+        times.append(time.perf_counter() - begun)
+        reused.append(bool(json.loads(done.stdout)["reused"]))
+    return Row(
+        figure="second build of the same key",
+        bar="no build, 1 s",
+        reached=f"{'no build' if all(reused) else 'BUILT'}, {median(times):.2f} s",
+        holds=all(reused) and median(times) < 1,
+        detail={"seconds": times, "reused": reused},
+    )
+
+
+def memory(bench: Bench) -> Row:
+    """Memory of child and GPU over a long Offline run, after the first minute."""
+    bench.build()
+    rate = bench.bare_rate()
+    cell, told = (
+        workload(
+            [
+                *bench.overrides,
+                f"loadgen.min_duration={bench.seconds:g}s",
+                f"loadgen.offline_expected_qps={OFFLINE_MARGIN * rate:.0f}",
+            ]
+        ),
+        Told(),
+    )
+    with Watch() as watch:
+        result = job.execute(
+            cell, job.plan_for(cell, told), job.build(cell, bench.build_dir, told), bench.build_dir, told
+        )
+    if told.run_from is None:
+        raise RuntimeError("The run told no progress: it was too short.")
+    start, end = told.run_from + SETTLED_SECONDS, told.run_from + bench.seconds
+    grown = watch.growth(start, end)
+    said = ", ".join(
+        f"{name.removesuffix('_mb')} {'unknown' if value is None else f'{value:+.1f} MB'}"
+        for name, value in grown.items()
+    )
+    return Row(
+        figure=f"memory after {SETTLED_SECONDS:g} s of {bench.seconds:g} s Offline",
+        bar="no growth",
+        reached=f"{said} ({_validity(result)})",
+        holds=all(
+            value is not None and value <= NO_GROWTH_MB for name, value in grown.items() if name != "resident_mb"
+        ),
+        detail={
+            "growth_mb": grown,
+            "moments": [{**attrs.asdict(moment), "at": moment.at - told.run_from} for moment in watch.moments],
+            **_facts(result),
+        },
+    )
+
+
+ROWS: dict[str, Callable[[Bench], Row]] = {
+    row.__name__: row for row in (bare, offline, server, singlestream, multistream, accuracy, rebuild, memory)
+}
+SECONDS = {"memory": 240.0}
+"""Where a row's run is not 60 s long."""
+
+
+def table(files: Sequence[Path]) -> str:
+    """Markdown of the rows in some results, the later file's where several have one."""
+    rows: dict[str, Any] = {}
+    for file in files:
+        rows.update(json.loads(file.read_text()))
+    lines = ["| figure | bar | reached | | command |", "|---|---|---|---|---|"]
+    for row in rows.values():
+        holds = "holds" if row["holds"] else "**missed**"
+        lines.append(f"| {row['figure']} | {row['bar']} | {row['reached']} | {holds} | `{row['command']}` |")
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point; returns the exit code: 1 when a bar is missed."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    parser = argparse.ArgumentParser(prog="python -m bench gpu", description=__doc__)
+    rows = parser.add_subparsers(dest="row", required=True, metavar="ROW")
+    for name, row in ROWS.items():
+        one = rows.add_parser(name, help=row.__doc__, description=row.__doc__)
+        one.add_argument(
+            "--build-dir", type=Path, default=Path("build"), help="engines and logs; %(default)s unless given"
+        )
+        one.add_argument("--out", type=Path, default=RESULTS, help="JSON that rows are merged into; %(default)s")
+        one.add_argument("--seconds", type=float, default=SECONDS.get(name, 60.0), help="of a LoadGen run; %(default)s")
+        one.add_argument("--bare-seconds", type=float, default=10.0, help="of a turn of the bare engine; %(default)s")
+        if name == "server":
+            one.add_argument("--offline", type=float, help="Offline rate; by default that of the row offline in --out")
+            one.add_argument("--shares", type=float, nargs="+", default=[0.80, 0.83], help="of it; %(default)s")
+        one.add_argument("overrides", nargs="*", help="as for mlperf run, over those of bench/gpu_cell.py")
+    printed = rows.add_parser("table", help="print rows as Markdown")
+    printed.add_argument("files", type=Path, nargs="*", default=[RESULTS])
+    asked = parser.parse_args(given)
+    if asked.row == "table":
+        print(table(asked.files))
+        return 0
+    overrides = (*DEFAULTS.get(asked.row, ()), *asked.overrides)
+    bench = Bench(overrides, asked.build_dir.resolve(), asked.seconds, asked.bare_seconds, asked)
+    made = ROWS[asked.row](bench)
+    kept = json.loads(asked.out.read_text()) if asked.out.is_file() else {}
+    said = {"command": f"python -m bench gpu {shlex.join(given)}", "date": time.strftime("%Y-%m-%d"), "gpu": gpu_name()}
+    kept[asked.row] = {**attrs.asdict(made), **said}
+    asked.out.parent.mkdir(parents=True, exist_ok=True)
+    write_json(asked.out, kept)
+    print(f"{made.figure}: {made.reached}. Bar: {made.bar}; {'it holds' if made.holds else 'MISSED'}.")
+    return 0 if made.holds else 1
+
+
+def _metric(result: RunResult, name: str) -> float:
+    return next((metric.value for metric in result.metrics if metric.name == name), 0.0)
+
+
+def _validity(result: RunResult) -> str:
+    return "VALID" if result.valid else "INVALID"
+
+
+def _facts(result: RunResult) -> dict[str, Any]:
+    metrics = {metric.name: metric.value for metric in result.metrics}
+    return {
+        "valid": result.valid,
+        "reasons": list(result.reasons),
+        "metrics": metrics,
+        "latency_ns": result.latency,
+        "engine": result.engine.key,
+        "versions": result.versions,
+    }
+
+
+def _kept(out: Path, row: str) -> float:
+    try:
+        return float(json.loads(out.read_text())[row]["detail"]["rate"])
+    except (OSError, KeyError) as error:
+        raise SystemExit(f"{out} has no row {row}: measure it first, or give --{row} RATE.") from error
+
+
+def _environ() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *(path for path in sys.path if path)])}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

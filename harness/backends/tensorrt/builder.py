@@ -1,0 +1,143 @@
+"""Builds plans of TensorRT and TensorRT for RTX, each in a process of its own.
+
+So device memory is free again before the run, and a library that crashes, as some do without a GPU, is one sentence.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+from harness.backends.tensorrt.compile import PLAN_FILE, compile_plan
+from mlperf_registry.schema.engine import Recipe
+from mlperf_registry.schema.problem import ConfigError, MlperfError, NotReady, Problem, RunFailed
+from mlperf_registry.structure import structure, unstructure
+
+_MODULE = "harness.backends.tensorrt.builder"
+_LOG_FILE = "build.log"
+
+
+def _silent(message: str) -> None:
+    """Tells nobody."""
+
+
+class TensorRTBuilder:
+    """Turns an ONNX network into a plan."""
+
+    version: ClassVar[int] = 1
+    """Part of the engine key; raised when the same recipe gives another engine."""
+
+    def __init__(self, report: Callable[[str], None] = _silent) -> None:
+        self.report = report
+        """Told how far the build is, in a few words, about once a second."""
+
+    def build(self, recipe: Recipe, folder: Path) -> str:
+        """Write the plan, plan.json and build.log into ``folder`` and return the plan's name.
+
+        Raises:
+            ConfigError, NotReady, RunFailed: as ``compile_plan``; RunFailed also when the process crashes.
+        """
+        with _started(recipe, folder) as child:
+            error = self._follow(child)
+            code = child.wait()
+        if error is not None:
+            raise _raised(error)
+        if code != 0 or not (folder / PLAN_FILE).is_file():
+            raise RunFailed(
+                f"The process that built the {recipe.backend} engine {_how(code)}. The last it wrote: "
+                f"{_last_lines(folder / _LOG_FILE)}"
+            )
+        return PLAN_FILE
+
+    def _follow(self, child: subprocess.Popen[bytes]) -> dict[str, Any] | None:
+        """The child's error, if it tells one; its reports go on to ours."""
+        error = None
+        assert child.stdout is not None
+        for line in child.stdout:
+            event = json.loads(line)
+            if event["event"] == "error":
+                error = event
+            else:
+                self.report(event["message"])
+        return error
+
+
+@contextlib.contextmanager
+def _started(recipe: Recipe, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """The child process; it is gone at the end, however it comes."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    sms = recipe.values.get("builder.active_sms")
+    if sms is not None:
+        # Heeded by CUDA's multi-process service where it runs; kernels are then timed on that share of the GPU.
+        environment["CUDA_MPS_ACTIVE_THREAD_PERCENTAGE"] = str(sms)
+    with (folder / _LOG_FILE).open("wb") as output:
+        child = subprocess.Popen(
+            [sys.executable, "-m", _MODULE, str(folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=output,
+            env=environment,
+            start_new_session=True,
+        )
+    try:
+        assert child.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            child.stdin.write(json.dumps(unstructure(recipe)).encode())
+            child.stdin.close()
+        yield child
+    finally:
+        if child.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+        if child.stdout is not None:
+            child.stdout.close()
+
+
+def main(folder: Path) -> int:
+    """The child: a recipe on stdin, events as JSON lines on what was stdout; the library's own words go to stderr."""
+    events = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+
+    def tell(**event: Any) -> None:
+        print(json.dumps(event), file=events, flush=True)
+
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(message)s")
+    try:
+        recipe = structure(Recipe, json.load(sys.stdin), canonical=True)
+        compile_plan(recipe, folder, lambda message: tell(event="report", message=message))
+    except ConfigError as error:
+        problems = [[problem.path, problem.message, problem.hint] for problem in error.problems]
+        tell(event="error", kind="ConfigError", problems=problems)
+        return error.exit_code
+    except MlperfError as error:
+        tell(event="error", kind=type(error).__name__, message=str(error))
+        return error.exit_code
+    return 0
+
+
+def _raised(error: dict[str, Any]) -> MlperfError:
+    if error["kind"] == "ConfigError":
+        return ConfigError([Problem(path, message, hint=hint) for path, message, hint in error["problems"]])
+    return NotReady(error["message"]) if error["kind"] == "NotReady" else RunFailed(error["message"])
+
+
+def _how(code: int) -> str:
+    return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code} and no engine"
+
+
+def _last_lines(log: Path) -> str:
+    lines = log.read_text(errors="replace").strip().splitlines()
+    return " / ".join(lines[-3:]) or "nothing"
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

@@ -1,0 +1,212 @@
+"""One build: from a recipe to engine.plan and plan.json. Runs in a process of its own, see builder.py."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from harness.backends.tensorrt import graph, network
+from harness.backends.tensorrt.calibration import CalibrationCache, read_cache
+from harness.backends.tensorrt.gpu import require_gpu
+from harness.backends.tensorrt.inspection import write_inspection
+from harness.backends.tensorrt.library import Library, open_library
+from harness.backends.tensorrt.monitor import make_monitor
+from harness.backends.tensorrt.network import Form, Request
+from harness.backends.tensorrt.plan import load_plugins
+from harness.backends.tensorrt.record import RECORD_SCHEMA, Format, PlanRecord, PlanTensor, write_record
+from harness.backends.tensorrt.timing import TimingCache
+from mlperf_registry.schema.engine import Recipe
+from mlperf_registry.schema.problem import ConfigError, Problem, RunFailed
+
+PLAN_FILE = "engine.plan"
+
+Report = Callable[[str], None]
+"""Told how far the build is, in a few words."""
+
+
+def compile_plan(recipe: Recipe, folder: Path, report: Report) -> None:
+    """Write engine.plan and plan.json into ``folder``.
+
+    Raises:
+        ConfigError: for what the library does not build, every problem of a kind at once.
+        NotReady: when the library, a GPU or the calibration cache is missing.
+        RunFailed: when the network does not parse or the build fails.
+    """
+    started = time.monotonic()
+    request = Request.of(recipe.values)
+    target = recipe.values.get("builder.compute_capability")
+    library = open_library(recipe.backend, on_gpu=target is None)
+    if target is not None and not library.features.compute_capability:
+        raise _lacks(library, "builder.compute_capability", "builds only for the GPU that is here")
+    load_plugins(library, recipe.values.get("builder.plugin_libraries") or ())
+    report("reading the network")
+    model = graph.load(Path(recipe.model_path))
+    cache = _calibration(recipe, request, model)
+    form = network.prepare(model, request, library, cache)
+    device = str(require_gpu()) if target is None else f"compute capability {target:.1f}"
+    plan, tensors = _build(library, recipe, request, form, device, folder, report)
+    path = folder / PLAN_FILE
+    path.write_bytes(plan)
+    record = PlanRecord(
+        schema=RECORD_SCHEMA,
+        backend=library.name,
+        library_version=library.version,
+        device=device,
+        precision=request.precision,
+        max_batch=request.batch,
+        static_batch=request.static_batch,
+        profiles=request.profiles,
+        tensors=tuple(_with_scale(tensor, cache) for tensor in tensors),
+        seconds=round(time.monotonic() - started, 3),
+    )
+    write_record(folder, record)
+    write_inspection(library, plan, folder)
+
+
+def _calibration(recipe: Recipe, request: Request, model: Any) -> CalibrationCache | None:
+    if request.precision != "int8" or graph.is_quantised(model):
+        return None
+    cache = read_cache(recipe.calibration_path)
+    cache.require_network(model, str(recipe.calibration_path))
+    return cache
+
+
+def _build(
+    library: Library, recipe: Recipe, request: Request, form: Form, device: str, folder: Path, report: Report
+) -> tuple[bytes, list[PlanTensor]]:
+    """The serialised plan, and the tensors of its network."""
+    # The cache lies beside the engines: ``folder`` itself is this build's alone.
+    timing = TimingCache(folder.parent, library, device, request.precision) if library.features.timing_cache else None
+    while True:
+        builder = library.make("Builder")
+        # The parser owns weights that the network refers to.
+        made, parser = network.parse(library, builder, form, recipe.model_path)
+        network.set_tensors(library, made, request, form)
+        config = builder.create_builder_config()
+        _configure(library, config, recipe.values, form)
+        network.add_profiles(library, builder, made, config, request)
+        monitor = make_monitor(library, report) if library.features.progress_monitor else None
+        if monitor is not None:
+            config.progress_monitor = monitor
+        if timing is not None:
+            timing.attach(config)
+        library.logger.take_errors()
+        report("building")
+        plan = builder.build_serialized_network(made, config)
+        if plan is not None:
+            if timing is not None:
+                timing.keep()
+            return bytes(plan), _tensors(library, made, request)
+        failure = _failure(library, recipe.values)
+        del monitor, config, made, parser, builder
+        if timing is None or not timing.used:
+            raise failure
+        # Seen with TensorRT 8.6: the timings of one int8 build make the next one fail.
+        report("building again, without the timings of earlier builds, which the library refused")
+        timing.drop()
+
+
+def _configure(library: Library, config: Any, values: Mapping[str, Any], form: Form) -> None:
+    trt, features, flags = library.trt, library.features, library.trt.BuilderFlag
+    config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
+    for flag in form.flags:
+        config.set_flag(getattr(flags, flag))
+    workspace = values.get("builder.workspace_size")
+    if workspace is not None:
+        config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, workspace)
+    level = values.get("builder.optimization_level")
+    if level is not None:
+        if not features.optimization_level:
+            raise _lacks(library, "builder.optimization_level", "has no levels of optimisation")
+        config.builder_optimization_level = level
+    sources = values.get("builder.tactic_sources") or ()
+    if sources:
+        _set_tactic_sources(library, config, sources)
+    if values.get("builder.version_compatible"):
+        config.set_flag(flags.VERSION_COMPATIBLE)
+    target = values.get("builder.compute_capability")
+    if target is not None:
+        _set_target(library, config, target)
+    core = values.get("builder.dla_core")
+    if core is not None:
+        if not features.dla:
+            raise _lacks(library, "builder.dla_core", "builds nothing for DLAs")
+        config.default_device_type = trt.DeviceType.DLA
+        config.DLA_core = core
+        config.set_flag(flags.GPU_FALLBACK)
+
+
+def _set_tactic_sources(library: Library, config: Any, sources: tuple[str, ...]) -> None:
+    known = library.trt.TacticSource
+    mask = 0
+    for source in sources:
+        if not hasattr(known, source.upper()):
+            there = ", ".join(name.lower() for name in dir(known) if name.isupper())
+            raise _lacks(library, "builder.tactic_sources", f"has {there}, and no {source}")
+        mask |= 1 << int(getattr(known, source.upper()))
+    if not config.set_tactic_sources(mask):
+        raise library.failed(f"refuses the tactic sources {', '.join(sources)}")
+
+
+def _set_target(library: Library, config: Any, target: float) -> None:
+    known = library.trt.ComputeCapability
+    name = f"SM{round(target * 10)}"
+    if not hasattr(known, name):
+        numbers = sorted(int(word[2:]) for word in dir(known) if word.startswith("SM"))
+        there = ", ".join(f"{number // 10}.{number % 10}" for number in numbers)
+        raise _lacks(library, "builder.compute_capability", f"builds for {there}, not {target:.1f}")
+    config.num_compute_capabilities = 1
+    if not config.set_compute_capability(getattr(known, name), 0):
+        raise library.failed(f"refuses the compute capability {target:.1f}")
+
+
+def _failure(library: Library, values: Mapping[str, Any]) -> RunFailed:
+    failure = library.failed("built no engine")
+    if "memory" not in str(failure).lower():
+        return failure
+    limit = values.get("builder.workspace_size")
+    asked = "all device memory" if limit is None else f"{limit / 2**30:.1f} GiB"
+    return RunFailed(
+        f"{failure} The workspace was {asked}: lower builder.gpu_batch_size, or set builder.workspace_size to what is "
+        "free."
+    )
+
+
+def _tensors(library: Library, made: Any, request: Request) -> list[PlanTensor]:
+    trt = library.trt
+    tensors = [(made.get_input(number), True) for number in range(made.num_inputs)]
+    tensors += [(made.get_output(number), False) for number in range(made.num_outputs)]
+    return [
+        PlanTensor(
+            name=tensor.name,
+            is_input=is_input,
+            dtype=_dtype_name(trt, tensor.dtype),
+            format=_layout(request) if is_input else "linear",
+            shape=tuple(tensor.shape)[1:],
+        )
+        for tensor, is_input in tensors
+    ]
+
+
+def _layout(request: Request) -> Format:
+    layouts: dict[str, Format] = {"linear": "linear", "chw4": "chw4", "chw32": "chw32"}
+    return layouts[request.input_format]
+
+
+def _dtype_name(trt: Any, dtype: Any) -> str:
+    # numpy has no bfloat16; nothing here makes one an input or output.
+    return str(trt.nptype(dtype).__name__)
+
+
+def _with_scale(tensor: PlanTensor, cache: CalibrationCache | None) -> PlanTensor:
+    if not tensor.is_input or tensor.dtype != "int8" or cache is None:
+        return tensor
+    return attrs.evolve(tensor, scale=cache.scales[tensor.name])
+
+
+def _lacks(library: Library, path: str, what: str) -> ConfigError:
+    return ConfigError([Problem(path, f"cannot hold: {library.title} {what}")])

@@ -1,0 +1,248 @@
+"""From an ONNX graph to the library's network and build configuration: number formats, ranges, formats, profiles.
+
+Libraries with precision flags choose formats layer by layer, by calibrated ranges; others read them from the graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import attrs
+
+from harness.backends.tensorrt import graph
+from harness.backends.tensorrt.calibration import STEPS, CalibrationCache
+from harness.backends.tensorrt.library import Library
+from mlperf_registry.schema.problem import ConfigError, Problem, RunFailed
+
+_INPUT_DTYPES = ("fp32", "fp16", "int8")
+_FORMATS = {"linear": "LINEAR", "chw4": "CHW4", "chw32": "CHW32"}
+_KEEPS_RANGE = ("SHUFFLE", "IDENTITY", "POOLING", "SLICE", "CONCATENATION")
+"""Layers whose output is within the range of their input."""
+
+
+@attrs.frozen(kw_only=True)
+class Request:
+    """What is asked of an engine of one component."""
+
+    precision: str
+    batch: int
+    """Most samples of one execution."""
+    static_batch: bool
+    profiles: int
+    input_dtype: str | None
+    input_format: str
+    output_name: str | None
+    strongly_typed: bool
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Request:
+        """From a recipe's values.
+
+        Raises:
+            ConfigError: for what this builder does not build, every problem at once.
+        """
+        problems: list[Problem] = []
+        on_dla = values.get("builder.dla_core") is not None
+        size = "builder.dla_batch_size" if on_dla else "builder.gpu_batch_size"
+        batch = _single(values.get(size), size, problems)
+        precision = _single(values.get("builder.precision") or "fp32", "builder.precision", problems)
+        dtype, layout = values.get("builder.input_dtype"), values.get("builder.input_format") or "linear"
+        if dtype is not None and dtype not in _INPUT_DTYPES:
+            message = f"is {dtype}, and this builder makes inputs of {', '.join(_INPUT_DTYPES)}"
+            problems.append(Problem("builder.input_dtype", message))
+        if dtype == "int8" and precision != "int8":
+            message = f"is int8, and an engine of builder.precision={precision} has no int8 input"
+            problems.append(Problem("builder.input_dtype", message, hint="builder.precision=int8"))
+        if layout not in _FORMATS:
+            message = f"is {layout}, and this builder makes inputs of {', '.join(_FORMATS)}"
+            problems.append(Problem("builder.input_format", message))
+        elif layout != "linear" and dtype != "int8":
+            message = f"is {layout}, which is a layout of int8 inputs"
+            problems.append(Problem("builder.input_format", message, hint="builder.input_dtype=int8"))
+        if problems:
+            raise ConfigError(problems)
+        return cls(
+            precision=str(precision),
+            batch=int(batch),
+            static_batch=bool(values.get("builder.static_batch")) or on_dla,
+            profiles=int(values.get("runtime.gpu_inference_streams") or 1),
+            input_dtype=dtype,
+            input_format=layout,
+            output_name=values.get("model.output_name"),
+            strongly_typed=bool(values.get("builder.strongly_typed")),
+        )
+
+
+def _single(value: Any, path: str, problems: list[Problem]) -> Any:
+    """The value of a benchmark of one engine; 0 with a problem otherwise."""
+    values = set(value.values()) if isinstance(value, Mapping) else {value}
+    if len(values) == 1 and (found := next(iter(values))) is not None:
+        return found
+    several = "differs from engine to engine, and this builder makes benchmarks of one engine"
+    problems.append(Problem(path, "is not set" if values == {None} or not values else several, hint=f"{path}=N"))
+    return 0
+
+
+@attrs.frozen(kw_only=True)
+class Form:
+    """How an engine's number formats come about."""
+
+    model: Any
+    """The ONNX graph to parse."""
+    typed: bool
+    """Whether the graph's formats alone count."""
+    flags: tuple[str, ...] = ()
+    """Of the library's BuilderFlag."""
+    scales: Mapping[str, float] | None = None
+    """Ranges to set on tensors."""
+
+
+def prepare(model: Any, request: Request, library: Library, cache: CalibrationCache | None) -> Form:
+    """The graph as ``library`` takes it, and the flags to build it with.
+
+    Args:
+        model: from ``graph.load``; changed in place.
+        request: what is asked.
+        library: who parses and builds.
+        cache: ranges; needed for int8 where the graph has no Q/DQ nodes.
+
+    Raises:
+        ConfigError: when the library has no such precision, or the cache is of another network.
+    """
+    quantised = graph.is_quantised(model)
+    graph.keep_output(model, request.output_name)
+    graph.set_batch(model, request.batch if request.static_batch else None)
+    typed = request.strongly_typed or not library.features.precision_flags
+    if typed and not library.features.strongly_typed_flag:
+        message = f"asks for a network whose graph alone says number formats, which {library.title} does not have"
+        raise ConfigError([Problem("builder.strongly_typed", message, hint="builder.strongly_typed=false")])
+    if hasattr(library.trt, "int64"):
+        graph.narrow_labels(model)
+    if not typed:
+        flags = _flags(request.precision, library)
+        if request.precision != "int8" or quantised:
+            return Form(model=model, typed=False, flags=flags)
+        assert cache is not None
+        return Form(model=model, typed=False, flags=flags, scales=cache.scales)
+    if request.precision == "int8" and not quantised:
+        assert cache is not None
+        model = graph.quantise(model, cache.scales, int8_input=request.input_dtype == "int8")
+    narrow: dict[str, Literal["fp16", "bf16"]] = {"fp16": "fp16", "bf16": "bf16", "int8": "fp16"}
+    if request.precision in narrow and not (quantised and request.precision == "int8"):
+        model = graph.cast(model, narrow[request.precision], cast_inputs=request.input_dtype != "fp16")
+    elif request.precision not in ("fp32", "int8") and not quantised:
+        message = f"is {request.precision}, for which {library.title} needs a graph with Q/DQ nodes: quantise it first"
+        raise ConfigError([Problem("builder.precision", message, hint="model.path=QUANTISED.onnx")])
+    return Form(model=model, typed=True)
+
+
+def _flags(precision: str, library: Library) -> tuple[str, ...]:
+    wanted = {"fp32": (), "fp16": ("FP16",), "bf16": ("BF16",), "int8": ("INT8", "FP16"), "fp8": ("FP8", "FP16")}
+    flags = wanted.get(precision)
+    if flags is None or not all(hasattr(library.trt.BuilderFlag, flag) for flag in flags):
+        message = f"is {precision}, which {library.title} does not have"
+        raise ConfigError([Problem("builder.precision", message, hint="builder.precision=fp16")])
+    return flags
+
+
+def parse(library: Library, builder: Any, form: Form, origin: str) -> tuple[Any, Any]:
+    """The library's network, and the parser, which owns its weights and must outlive the build.
+
+    Raises:
+        RunFailed: with the parser's errors and the nodes that they are about.
+    """
+    trt = library.trt
+    creation = trt.NetworkDefinitionCreationFlag
+    asked = 0
+    if library.features.explicit_batch_flag:
+        asked |= 1 << int(creation.EXPLICIT_BATCH)
+    if form.typed:
+        asked |= 1 << int(creation.STRONGLY_TYPED)
+    network = builder.create_network(asked)
+    if network is None:
+        raise library.failed("makes no network")
+    parser = trt.OnnxParser(network, library.logger)
+    if not parser.parse(form.model.SerializeToString()):
+        said = "; ".join(_sentence(parser.get_error(number), form.model) for number in range(parser.num_errors))
+        library.logger.take_errors()
+        raise RunFailed(f"{library.title} does not parse {origin}: {said or 'the parser does not say why'}")
+    return network, parser
+
+
+def _sentence(error: Any, model: Any) -> str:
+    number = error.node()
+    nodes = model.graph.node
+    if not 0 <= number < len(nodes):
+        return str(error.desc())
+    node = nodes[number]
+    return f"node {number}, {node.op_type} {node.name or node.output[0]!r}: {error.desc()}"
+
+
+def set_tensors(library: Library, network: Any, request: Request, form: Form) -> None:
+    """Give inputs their format and layout, and tensors their ranges.
+
+    Raises:
+        RunFailed: when the library refuses.
+        ConfigError: when an int8 input has no range.
+    """
+    trt = library.trt
+    if form.scales is not None:
+        _set_ranges(trt, network, form.scales)
+    for number in range(network.num_inputs):
+        tensor = network.get_input(number)
+        if request.input_dtype == "int8" and tensor.dtype in (trt.float32, trt.int8):
+            if form.scales is not None:
+                if tensor.name not in form.scales:
+                    message = f"is int8, and the calibration cache has no range for {tensor.name}"
+                    raise ConfigError([Problem("builder.input_dtype", message, hint="`mlperf calibrate` makes one")])
+                tensor.dtype = trt.int8
+            elif tensor.dtype != trt.int8:
+                message = f"is int8, and the network's own Q/DQ nodes want {tensor.name} as it is"
+                raise ConfigError([Problem("builder.input_dtype", message, hint="builder.input_dtype=fp32")])
+        elif request.input_dtype == "fp16" and tensor.dtype == trt.float32 and not form.typed:
+            tensor.dtype = trt.float16
+        tensor.allowed_formats = 1 << int(getattr(trt.TensorFormat, _FORMATS[request.input_format]))
+    for number in range(network.num_outputs):
+        network.get_output(number).allowed_formats = 1 << int(trt.TensorFormat.LINEAR)
+
+
+def _set_ranges(trt: Any, network: Any, scales: Mapping[str, float]) -> None:
+    """Ranges of all tensors that the cache names, of constants, and of what only reshapes another tensor."""
+    for number in range(network.num_inputs):
+        _set_range(trt, network.get_input(number), scales.get(network.get_input(number).name))
+    for number in range(network.num_layers):
+        layer = network.get_layer(number)
+        for place in range(layer.num_outputs):
+            tensor = layer.get_output(place)
+            scale = scales.get(tensor.name)
+            if scale is None and layer.type == trt.LayerType.CONSTANT:
+                layer.__class__ = trt.IConstantLayer  # the bindings hand out every layer as its base
+                scale = float(abs(layer.weights).max()) / STEPS if tensor.dtype == trt.float32 else None
+            elif scale is None and layer.type.name in _KEEPS_RANGE:
+                source = layer.get_input(0)
+                reach = source.dynamic_range if source is not None else None
+                scale = None if reach is None else reach[1] / STEPS
+            _set_range(trt, tensor, scale)
+
+
+def _set_range(trt: Any, tensor: Any, scale: float | None) -> None:
+    if scale and tensor.dtype in (trt.float32, trt.float16) and not tensor.is_shape_tensor:
+        tensor.dynamic_range = (-scale * STEPS, scale * STEPS)
+
+
+def add_profiles(library: Library, builder: Any, network: Any, config: Any, request: Request) -> None:
+    """One optimisation profile for each context: 1 to ``batch`` samples, best at ``batch``.
+
+    Raises:
+        RunFailed: when the library refuses one.
+    """
+    for _ in range(request.profiles):
+        profile = builder.create_optimization_profile()
+        for number in range(network.num_inputs):
+            tensor = network.get_input(number)
+            rest = tuple(tensor.shape)[1:]
+            least = request.batch if request.static_batch else 1
+            profile.set_shape(tensor.name, (least, *rest), (request.batch, *rest), (request.batch, *rest))
+        if config.add_optimization_profile(profile) < 0:
+            raise library.failed("refuses an optimisation profile")

@@ -1,0 +1,44 @@
+"""``mlperf build --inspect``: an engine layer by layer, as a table or as JSON."""
+
+from __future__ import annotations
+
+from mlperf_registry import plugins
+from mlperf_registry.cli.answer import print_json
+from mlperf_registry.cli.table import table
+from mlperf_registry.schema.engine import Engine, Inspection
+from mlperf_registry.schema.problem import NotReady
+from mlperf_registry.structure import unstructure
+
+_SHOWN = 48
+
+
+def show_inspection(engine: Engine, backend: str, *, as_json: bool) -> None:
+    """Print what an engine consists of.
+
+    Raises:
+        NotReady: when the backend's engines cannot be looked into, or this one says nothing.
+    """
+    reader = plugins.backend(backend).inspect
+    if reader is None:
+        raise NotReady(f"Engines of the backend {backend} cannot be looked into; those of tensorrt can.")
+    found: Inspection = plugins.load(reader)(engine)
+    if as_json:
+        print_json({"engine": unstructure(engine), **unstructure(found)})
+        return
+    rows = [
+        (str(number), _short(layer.name), _short(layer.kind), _formats(layer.inputs), _formats(layer.outputs))
+        for number, layer in enumerate(found.layers)
+    ]
+    print(table(("#", "layer", "kind", "inputs", "outputs"), rows, right=("#",)))
+    memory = (("execution context", found.activation_bytes), ("weights", found.weight_bytes))
+    said = [f"{size / 2**20:,.1f} MiB for {what}" for what, size in memory if size is not None]
+    print(f"Device memory: {', '.join(said)}" if said else "Device memory: the library does not say")
+    print(f"The engine {engine.key} lies in {engine.path}")
+
+
+def _formats(formats: tuple[str, ...]) -> str:
+    return _short(", ".join(dict.fromkeys(formats)))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."

@@ -1,0 +1,154 @@
+"""The rows of ``python -m bench gpu``, rehearsed on a CPU: only the bare engine's own figures are made up."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from bench import gpu, gpu_cell
+from mlperf_registry import plugins
+
+ON_CPU = (
+    "system=generic_cpu",
+    "backend=onnxruntime",
+    "benchmark=resnet50-mini",
+    "model.weights=trained",
+    "builder.precision=fp32",
+    "builder.gpu_batch_size=8",
+    "runtime.gpu_inference_streams=1",
+    "~builder.cache_file",
+    "~builder.tactic_sources",
+    "~builder.input_dtype",
+    "~builder.input_format",
+    "~runtime.use_graphs",
+    "~runtime.gpu_copy_streams",
+    "~runtime.use_spin_wait",
+    "loadgen.min_query_count=1",
+)
+RATE = 3000.0
+
+
+@pytest.fixture
+def bench_gpu(tmp_path, monkeypatch):
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("mlperf_loadgen")
+
+    def bare(self, *overrides, latency=False, streams=(), kinds=()):
+        if latency:
+            return {f"{name}_us": {"p90": 150.0, "p99": 900.0} for name in ("graph", "graph_with_copies")}
+        return {"batch": 8, "samples_per_second": {f"1 {kind}": RATE for kind in kinds}}
+
+    monkeypatch.setattr(gpu.Bench, "bare", bare)
+    out = tmp_path / "gpu.json"
+
+    def run(row, *options, overrides=()):
+        places = ("--build-dir", str(tmp_path / "build"), "--out", str(out))
+        code = gpu.main([row, *places, *options, "--", *ON_CPU, *overrides])
+        kept = json.loads(out.read_text())[row]
+        assert code == (0 if kept["holds"] else 1) and kept["command"].startswith(f"python -m bench gpu {row}")
+        return kept
+
+    return run
+
+
+@pytest.mark.slow
+def test_offline_stands_beside_the_bare_engine_and_server_beside_offline(bench_gpu, capsys):
+    offline = bench_gpu("offline", "--seconds", "2")
+    assert offline["detail"]["valid"] is not None and offline["detail"]["bare"] == [RATE, RATE]
+    assert offline["detail"]["ratio"] == pytest.approx(offline["detail"]["rate"] / RATE)
+    server = bench_gpu("server", "--seconds", "2", "--shares", "0.05", "9", "10", overrides=["scenario=server"])
+    *valid, last = server["detail"]["runs"]
+    assert not last["valid"] and all(run["valid"] for run in valid)  # the first that is not VALID ends it
+    assert not server["holds"] and server["detail"]["offline"] == offline["detail"]["rate"]
+    assert "Server over Offline" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_latencies_are_those_beyond_a_bare_graph(bench_gpu):
+    row = bench_gpu("singlestream", "--seconds", "1", overrides=["builder.gpu_batch_size=1"])
+    assert row["detail"]["ours_us"] > 0 and row["reached"].startswith(f"plus {row['detail']['ours_us'] - 150:.0f} us")
+
+
+@pytest.mark.slow
+def test_memory_is_watched_while_the_child_runs(bench_gpu, monkeypatch):
+    monkeypatch.setattr(gpu, "SETTLED_SECONDS", 1.0)
+    row = bench_gpu("memory", "--seconds", "5")
+    grown = row["detail"]["growth_mb"]
+    assert grown["resident_mb"] is not None and grown["mapped_mb"] is not None
+    assert any(moment["resident_mb"] for moment in row["detail"]["moments"])
+
+
+@pytest.mark.slow
+def test_accuracy_and_the_second_build(bench_gpu, monkeypatch):
+    monkeypatch.setattr(gpu, "PRECISIONS", {"fp32": "fp32"})
+    monkeypatch.setattr(gpu.Bench, "run", _without_input_dtype(gpu.Bench.run))
+    row = bench_gpu("accuracy", overrides=["builder.gpu_batch_size=64"])
+    assert row["holds"] and row["detail"]["scores"]["fp32"]["samples"] == 10_000
+    assert "no build" in bench_gpu("rebuild")["reached"]
+
+
+def _without_input_dtype(run):
+    return lambda self, *overrides: run(self, *(text for text in overrides if "input_dtype" not in text))
+
+
+def test_a_later_override_wins_and_a_tilde_takes_one_away():
+    merged = gpu_cell.merged(["builder.gpu_batch_size=8", "builder.gpu_batch_size=16", "~builder.input_format"])
+    assert "builder.gpu_batch_size=16" in merged and "builder.gpu_batch_size=8" not in merged
+    assert not [text for text in merged if text.startswith("builder.input_format")]
+
+
+@pytest.mark.parametrize("row", sorted(gpu.ROWS))
+def test_every_rows_configuration_is_one(row):
+    cell = gpu_cell.workload(gpu.DEFAULTS.get(row, ()))
+    assert cell.backend.name == "tensorrt" and plugins.benchmark(cell.benchmark.family).runnable
+    assert (cell.model.weights == "random") == (row != "accuracy")
+
+
+def test_the_table_has_a_line_for_each_row(tmp_path):
+    row = {"figure": "f", "bar": "b", "reached": "r", "holds": False, "command": "c"}
+    (tmp_path / "a.json").write_text(json.dumps({"offline": row, "bare": row}))
+    (tmp_path / "b.json").write_text(json.dumps({"offline": {**row, "holds": True}}))
+    lines = gpu.table([tmp_path / "a.json", tmp_path / "b.json"]).splitlines()
+    assert lines[2:] == ["| f | b | r | holds | `c` |", "| f | b | r | **missed** | `c` |"]
+
+
+def test_bare_loops_keep_every_stream_busy_and_look_at_every_answer(monkeypatch):
+    bare_engine = pytest.importorskip("bench.bare_engine")
+    cuda = _Cuda()
+    monkeypatch.setattr(bare_engine, "runtime", cuda)
+    streams = [_stream(bare_engine, number) for number in (1, 2)]
+    assert bare_engine.rate(streams, 4, 0.05, graphs=True) > 0
+    assert cuda.calls["cudaEventRecord"] == cuda.launched and cuda.launched % 2 == 0
+    # All but the first few launches of a stream wait for an earlier one.
+    assert cuda.calls["cudaEventSynchronize"] == cuda.launched - 2 * bare_engine.IN_FLIGHT
+    assert set(bare_engine.latencies(streams[0], streams[0].graph, 0.05)) == {"p50", "p90", "p99"}
+    cuda.error = 700
+    with pytest.raises(RuntimeError, match="cudaErrorIllegalAddress"):
+        bare_engine.rate(streams, 4, 0.05, graphs=True)
+
+
+class _Cuda:
+    """Answers every call; the launches themselves are counted."""
+
+    def __init__(self):
+        self.calls, self.launched, self.error = {}, 0, 0
+
+    def __getattr__(self, name):
+        if name.startswith("cudaGetError"):
+            return lambda error: (0, b"cudaErrorIllegalAddress")
+
+        def call(*values):
+            self.calls[name] = self.calls.get(name, 0) + 1
+            self.launched += name == "cudaGraphLaunch"
+            return (self.error,)
+
+        return call
+
+
+def _stream(bare_engine, handle):
+    def launch():
+        bare_engine.ask(bare_engine.runtime.cudaGraphLaunch(0, handle))
+
+    events = tuple(range(bare_engine.IN_FLIGHT))
+    return bare_engine.Stream(handle=handle, enqueue=launch, graph=launch, graph_with_copies=launch, events=events)

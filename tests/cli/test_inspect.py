@@ -1,0 +1,38 @@
+"""``mlperf build --inspect`` and ``mlperf calibrate``, with real engines of TensorRT for RTX."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+RTX = ("backend=tensorrt_rtx", "builder.compute_capability=8.6", "builder.gpu_batch_size=8")
+
+
+@pytest.fixture(autouse=True)
+def cache_home(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+
+def test_an_engine_layer_by_layer(mlperf, tmp_path):
+    pytest.importorskip("tensorrt_rtx", reason="plans are built with tensorrt-rtx-cu13")
+    words = ("build", *RTX, "--inspect", "--build-dir", str(tmp_path))
+    shown = mlperf(*words)
+    assert shown.code == 0 and "conv1" in shown.out and "Device memory:" in shown.out
+    found = json.loads(mlperf(*words, "--json").out)
+    assert found["engine"]["reused"] and found["activation_bytes"] > 0
+    assert any("conv1" in layer["made_of"] for layer in found["layers"])
+
+
+def test_only_engines_that_say_what_they_are(mlperf, tmp_path):
+    answer = mlperf("build", "--inspect", "--build-dir", str(tmp_path))
+    assert answer.code == 3 and "cannot be looked into" in answer.err
+    assert mlperf("build", "--inspect", "-m", "builder.gpu_batch_size=8,16").code == 2
+
+
+def test_calibrating(mlperf, tmp_path):
+    answer = mlperf("calibrate", *RTX, "builder.calib_max_batches=2", "--json")
+    assert answer.code == 0
+    path = json.loads(answer.out)["path"]
+    assert path.startswith(str(tmp_path))
+    assert mlperf("calibrate").code == 2

@@ -1,0 +1,145 @@
+"""A runner on simulated GPUs, behind the harness's own queue and batcher."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from pathlib import Path
+
+import attrs
+import numpy as np
+import pytest
+
+HERE = Path(__file__).parent
+# The workload by hand of the tests of the LoadGen side, and the modules beside this one.
+sys.path[:0] = [str(HERE), str(HERE.parents[2] / "loadgen")]
+
+from case import make_run, make_workload  # noqa: E402
+from simulated_gpu import SimulatedGpu, SimulatedPlan, answer  # noqa: E402
+
+from harness.backends.tensorrt.runner import TensorRTRunner  # noqa: E402
+from harness.loadgen.qsl import QSL  # noqa: E402
+from mlperf_registry.schema.backends.tensorrt import TensorRTOptions  # noqa: E402
+from mlperf_registry.schema.sections import Backend  # noqa: E402
+
+TOTAL = 64
+FIRST = 1000
+
+
+class Numbers:
+    """Sample i is FIRST + i, in rows of the width that the plan takes."""
+
+    def __init__(self, width=2, total=TOTAL):
+        self._width, self._total = width, total
+
+    def __len__(self):
+        return self._total
+
+    def load(self, indices):
+        return {"number": np.repeat(FIRST + indices[:, None], self._width, axis=1)}
+
+
+class Recorded:
+    """A Sink that keeps what it is told."""
+
+    def __init__(self):
+        self.outputs, self.failed, self.order, self.threads = {}, {}, [], set()
+        self.lock = threading.Lock()
+
+    def complete(self, ids, outputs, token_counts=None):
+        with self.lock:
+            self.threads.add(threading.current_thread().name)
+            self.order.append(ids.tolist())
+            for number, row in zip(ids.tolist(), outputs.tolist(), strict=True):
+                assert number not in self.outputs
+                self.outputs[number] = row
+
+    def fail(self, ids, reason):
+        with self.lock:
+            self.failed.update(dict.fromkeys(ids.tolist(), reason))
+
+
+class Bench:
+    """An open runner."""
+
+    def __init__(self, gpus, plans, runner, qsl, sink, run):
+        self.gpus, self.plans, self.runner, self.qsl, self.sink, self.run = gpus, plans, runner, qsl, sink, run
+        self.issued = 0
+
+    @property
+    def gpu(self):
+        return self.gpus[0]
+
+    @property
+    def plan(self):
+        return self.plans[0]
+
+    def submit(self, indices):
+        """One batch; returns its ids."""
+        ids = np.arange(self.issued, self.issued + len(indices))
+        self.issued += len(indices)
+        self.runner.submit(ids, np.asarray(indices, np.int64))
+        return ids
+
+    def answers(self, indices):
+        """What samples must be answered."""
+        return answer(FIRST + np.asarray(indices)).tolist()
+
+
+@pytest.fixture
+def bench():
+    """Open a runner: ``scenario``, ``runtime`` and ``batch_size`` as in a config, the rest of GPU and plan."""
+    opened = []
+
+    def open_bench(
+        scenario="Offline",
+        *,
+        runtime=None,
+        gpus=1,
+        batch_size=16,
+        gpu=None,
+        plan=None,
+        gather="auto",
+        load=True,
+        each=None,
+        width=2,
+        sink=None,
+    ):
+        runtime = {"gpu_indices": tuple(range(gpus)), **(runtime or {})}
+        made_gpus = [
+            SimulatedGpu(number, **{**(gpu or {}), **((each or {}).get(number, {}))}) for number in range(gpus)
+        ]
+        made_plans = [
+            SimulatedPlan(one, **{"max_batch": batch_size, "row": (width,), **(plan or {})}) for one in made_gpus
+        ]
+        run = make_run(
+            {
+                "folder": "/nowhere",
+                "test": "performance",
+                "settings": {"scenario": scenario, "offline_expected_qps": 1.0},
+            }
+        )
+        workload = make_workload(scenario, batch_size=batch_size, runtime=runtime)
+        backend = Backend(name="tensorrt", device="gpu", options=TensorRTOptions(gather=gather))
+        run = attrs.evolve(run, workload=attrs.evolve(workload, backend=backend))
+        runner = TensorRTRunner(lambda run, number: (made_gpus[number], made_plans[number]))
+        sink = sink or Recorded()
+        qsl = QSL(Numbers(width), 0)
+        made = Bench(made_gpus, made_plans, runner, qsl, sink, run)
+        opened.append(made)
+        runner.open(run, qsl, sink)
+        if load:
+            qsl.load(range(TOTAL))
+            for one in made_gpus:
+                one.spans.clear()
+            for one in made_plans:
+                one.executed.clear()
+                one.addresses.clear()
+        return made
+
+    yield open_bench
+    for made in opened:
+        made.runner.close()
+        assert all(gpu.closed for gpu in made.gpus)
+        assert all(gpu.dead or not gpu.samples_left for gpu in made.gpus)
+        assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("gpu")]

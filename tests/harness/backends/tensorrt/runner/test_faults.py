@@ -1,0 +1,161 @@
+"""Faults: what the library, CUDA or the data do wrong fails samples or ends the run, with a sentence; nothing hangs."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+from simulated_gpu import MS
+
+from harness.backends.tensorrt.device import Do
+from harness.loadgen.sut import SUT, Answers
+from mlperf_registry.schema.problem import RunFailed
+
+
+def in_time(work, seconds=5):
+    """What ``work`` raises, or None; fails where it takes longer."""
+    raised = []
+
+    def body():
+        try:
+            work()
+        except Exception as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=body, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    assert not thread.is_alive(), "it hangs"
+    return raised[0] if raised else None
+
+
+@pytest.mark.parametrize("scenario", ["Offline", "SingleStream"])
+def test_a_batch_that_the_library_refuses_fails_its_samples_and_the_next_one_works(bench, scenario):
+    made = bench(scenario)
+    made.plan.refuse = True
+    refused = made.submit([1, 2])
+    made.runner.drain()
+    assert made.sink.failed == dict.fromkeys(refused.tolist(), "TensorRT simulated did not enqueue a batch.")
+    made.plan.refuse = False
+    made.submit([3])
+    made.runner.drain()
+    assert list(made.sink.outputs.values()) == made.answers([3])
+
+
+@pytest.mark.parametrize("kind", [Do.GATHER_COPIES, Do.WAIT, Do.COPY, Do.RECORD])
+def test_a_step_that_cuda_refuses_fails_one_batch_and_frees_its_lane(bench, kind):
+    made = bench(gpu={"execute_ns": MS})
+    faults = [RunFailed("CUDA does not take the step: cudaErrorInvalidValue.")]
+
+    def fault(step):
+        if step.do == kind and faults:
+            raise faults.pop()
+
+    made.gpu.fault = fault
+    for _ in range(12):
+        made.submit(np.arange(16))
+    made.runner.drain()
+    assert len(made.sink.failed) == 16
+    assert len(made.sink.outputs) == 11 * 16
+
+
+STICKY = "CUDA does not finish a batch: cudaErrorIllegalAddress (an illegal memory access was encountered)."
+
+
+@pytest.mark.parametrize("runtime", [{}, {"use_cuda_thread_per_device": True}, {"complete_threads": 3}])
+def test_a_sticky_error_ends_the_run_with_every_sample_answered(bench, runtime):
+    made = bench(runtime=runtime, gpu={"execute_ns": 2 * MS})
+    for _ in range(3):
+        made.submit(np.arange(16))
+    made.gpu.dead = RunFailed(STICKY)
+
+    def submit_on():
+        for _ in range(20):
+            made.submit([1])
+
+    error = in_time(submit_on)
+    assert isinstance(error, RunFailed)
+    assert str(error) == f"GPU 0 does no more work in this process. {STICKY}"
+    assert isinstance(in_time(made.runner.drain), RunFailed)
+    assert in_time(made.runner.close) is None
+    answered = made.sink.failed.keys() | made.sink.outputs.keys()
+    # The one that submit raised for is answered by the SUT.
+    assert answered >= set(range(made.issued - 1))
+
+
+def test_a_sticky_error_reaches_loadgen_as_a_broken_sut(bench):
+    answered = []
+    sut_sink = Forward()
+    made = bench(gpu={"execute_ns": 2 * MS}, sink=sut_sink)
+    sut = SUT(made.runner, batch_size=16, answers=Answers(answered.extend, answered.extend))
+    sut_sink.sut = sut
+    broken = threading.Event()
+    sut.on_broken = broken.set
+    sut.issue(list(range(64)), list(range(64)))
+    made.gpu.dead = RunFailed(STICKY)
+    for _ in range(10):
+        sut.issue(list(range(64)), list(range(64)))
+    assert broken.wait(5)
+    assert in_time(sut.stop) is None
+    assert "GPU 0 does no more work" in str(sut.broken)
+    assert sut.samples.completed == sut.samples.issued == 11 * 64
+    assert len(answered) == 11 * 64
+
+
+class Forward:
+    """A Sink whose SUT comes later: a runner is opened with its sink, and here a SUT is made with its runner."""
+
+    def complete(self, ids, outputs, token_counts=None):
+        self.sut.complete(ids, outputs)
+
+    def fail(self, ids, reason):
+        self.sut.fail(ids, reason)
+
+
+def test_a_fault_of_this_code_ends_the_run(bench):
+    made = bench()
+
+    def fault(step):
+        raise ZeroDivisionError("division by zero")
+
+    made.gpu.fault = fault
+    made.submit([1])
+    assert isinstance(in_time(made.runner.drain), ZeroDivisionError)
+    assert made.sink.failed == {0: "division by zero"}
+
+
+def test_memory_that_is_short_says_what_for_and_what_to_lower(bench):
+    with pytest.raises(RunFailed, match=r"1024 bytes for output answer, batches of 64: lower builder.gpu_batch_size"):
+        bench(batch_size=64, gpu={"memory": 2000})
+
+
+def test_samples_that_do_not_fit_the_device_say_what_to_lower(bench):
+    made = bench(runtime={"start_from_device": True}, load=False, gpu={"memory": 2000})
+    with pytest.raises(RunFailed, match=r"1024 bytes for 64 samples of number: lower loadgen.performance_sample_count"):
+        made.qsl.load(range(64))
+
+
+def test_a_batch_over_the_profile_is_refused_at_once(bench):
+    with pytest.raises(RunFailed, match=r"builder.gpu_batch_size is 16, and the plan takes batches of up to 8"):
+        bench(plan={"max_batch": 8})
+
+
+def test_more_streams_than_the_plan_has_profiles_are_refused(bench):
+    with pytest.raises(RunFailed, match="1 optimisation profiles"):
+        bench(runtime={"gpu_inference_streams": 2})
+
+
+def test_samples_in_another_form_than_the_engines_are_refused(bench):
+    with pytest.raises(
+        RunFailed, match=r"A sample of number is int64 \[2\], 16 bytes, and the engine takes int64 \[3\]"
+    ):
+        bench(plan={"row": (3,)})
+
+
+def test_close_waits_for_what_is_on_its_way(bench):
+    made = bench(gpu={"execute_ns": 5 * MS})
+    for _ in range(3):
+        made.submit([1])
+    assert in_time(made.runner.close) is None
+    assert len(made.sink.outputs) == 3
