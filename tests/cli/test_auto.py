@@ -71,8 +71,9 @@ def test_a_named_system_is_taken_without_a_look(mlperf, monkeypatch):
     assert answer.json["problems"][0]["path"] == "$MLPERF_MACHINE"
 
 
-def test_the_first_look_at_a_machine_with_a_gpu_runs_with_what_is_installed(mlperf, on):
+def test_the_first_look_at_a_machine_with_a_gpu_runs_with_what_is_installed(mlperf, on, monkeypatch):
     on("l4")
+    monkeypatch.setattr("mlperf_registry.cli.auto._can_run", lambda backend: backend == "onnxruntime")
     answer = mlperf("explain", "backend.name", "--json")
     assert answer.json["value"] == "onnxruntime"
     assert "backend=onnxruntime: tensorrt cannot run here" in answer.err
@@ -100,7 +101,7 @@ def test_an_unknown_machine_runs_on_its_relatives_values_and_says_so(mlperf, on,
 def test_a_run_keeps_what_its_system_is(mlperf, on, tmp_path):
     on("unknown_4gpu")
     quick = ("loadgen.test_mode=PerformanceOnly", "loadgen.min_duration=100ms", "runtime.warmup_duration=10ms")
-    answer = mlperf("run", "--json", *quick)
+    answer = mlperf("run", "--json", "backend=onnxruntime", *quick)
     assert answer.code == 0, answer.err
     assert answer.json["system"] == A10X4
     kept = Path(answer.json["log_dir"], "system.yaml")
@@ -186,7 +187,7 @@ def test_a_question_needs_no_folder_to_write_to_and_a_run_does(mlperf, on, tmp_p
     assert asked.code == 0, asked.err
     assert "of A10x8, x0.5" in asked.json["chain"][-1]["origin"]
     assert mlperf("validate", *TENSORRT).code == 0
-    answer = mlperf("run", "--json")
+    answer = mlperf("run", "--json", "backend=onnxruntime")
     assert answer.code == 3
     assert "--build-dir" in answer.err
     assert list(tmp_path.iterdir()) == [tmp_path / "build"]

@@ -13,15 +13,10 @@ from pathlib import Path
 import attrs
 import pytest
 
-HERE = Path(__file__).parent
-ROOT = HERE.parents[2]
 # Tests and the scripts that they start share the modules beside them.
-sys.path.append(str(HERE))
+sys.path.append(str(Path(__file__).parent))
 
-
-def python_path():
-    """Environment in which scripts find the checkout, whatever the working directory."""
-    return {**os.environ, "PYTHONPATH": str(ROOT)}
+from checkout import HERE, python_path
 
 
 @attrs.frozen

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from conftest import HERE
+from checkout import HERE
 
 from mlperf_registry.execute import child
 from mlperf_registry.execute.progress import Silent

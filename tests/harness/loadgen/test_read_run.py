@@ -9,7 +9,7 @@ import sys
 import attrs
 import pytest
 from case import make_run
-from conftest import python_path
+from checkout import python_path
 
 from harness.loadgen.child import read_run
 from mlperf_registry.digest import config_digest

@@ -9,7 +9,7 @@ import types
 from pathlib import Path
 
 import pytest
-from conftest import python_path
+from checkout import python_path
 
 from harness.loadgen.binding import loadgen
 from harness.loadgen.settings import make_log_settings, make_test_settings
