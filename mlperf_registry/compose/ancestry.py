@@ -6,20 +6,17 @@ Hydra follows the list itself; of what it refuses there, it names neither the fi
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from mlperf_registry.compose.defaults_list import SELF
 from mlperf_registry.compose.document import Document
+from mlperf_registry.compose.documents import Documents
 from mlperf_registry.schema.problem import Problem
-
-if TYPE_CHECKING:
-    from mlperf_registry.compose.library import Library
 
 _Address = tuple[str, str]
 """Group and option."""
 
 
-def ancestors(library: Library, group: str, option: str) -> Iterator[Document]:
+def ancestors(documents: Documents, group: str, option: str) -> Iterator[Document]:
     """The option's own document and those that it builds on, each once; what is not there is left out.
 
     Raises:
@@ -29,7 +26,7 @@ def ancestors(library: Library, group: str, option: str) -> Iterator[Document]:
     ahead = [(group, option)]
     while ahead:
         address = ahead.pop()
-        document = None if address in seen else library.document(*address)
+        document = None if address in seen else documents.document(*address)
         seen.add(address)
         if document is not None:
             yield document
@@ -37,9 +34,11 @@ def ancestors(library: Library, group: str, option: str) -> Iterator[Document]:
             ahead.extend(found for item in items if (found := _address(address[0], item)) is not None)
 
 
-def wrong_defaults(library: Library, group: str, option: str, above: tuple[_Address, ...] = ()) -> Iterator[Problem]:
+def wrong_defaults(
+    documents: Documents, group: str, option: str, above: tuple[_Address, ...] = ()
+) -> Iterator[Problem]:
     """What is wrong with the defaults lists of an option and of all that it builds on."""
-    document = library.document(group, option)
+    document = documents.document(group, option)
     if document is None or document.defaults is None:
         return
     origin, line = document.origin, document.lines.get(("defaults",))
@@ -56,11 +55,11 @@ def wrong_defaults(library: Library, group: str, option: str, above: tuple[_Addr
             yield Problem("defaults", f"{item!r} names no option", origin, line, f"write a {group}, or {SELF}")
         elif address in lineage:
             yield Problem("defaults", f"{option} builds on itself through {item}", origin, line, "remove it")
-        elif library.document(*address) is None:
-            unknown = library.unknown(*address, origin)
+        elif documents.document(*address) is None:
+            unknown = documents.unknown(*address, origin)
             yield Problem("defaults", unknown.message, origin, line, unknown.hint)
         else:
-            yield from wrong_defaults(library, *address, lineage)
+            yield from wrong_defaults(documents, *address, lineage)
 
 
 def _address(group: str, item: object) -> _Address | None:

@@ -6,21 +6,19 @@ Read from the files of these systems alone, when one of them is asked about: mos
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 
 from mlperf_registry.compose.ancestry import ancestors
 from mlperf_registry.compose.derivation import Derivation
 from mlperf_registry.compose.document import Document
+from mlperf_registry.compose.documents import Documents
 from mlperf_registry.compose.fields import Field, cell_fields
 from mlperf_registry.compose.tree import Path, Tree
 from mlperf_registry.schema.problem import ConfigError, Problem
 from mlperf_registry.schema.sections.system import SystemBase
 from mlperf_registry.structure import structure
-
-if TYPE_CHECKING:
-    from mlperf_registry.compose.library import Library
 
 _SYSTEM, _BASE = "system", "base"
 
@@ -38,11 +36,11 @@ class _Stated:
 
 
 class Bases:
-    """The bases of a library's systems."""
+    """The bases of all systems."""
 
-    def __init__(self, library: Library) -> None:
+    def __init__(self, documents: Documents) -> None:
         """Nothing is read yet."""
-        self._library = library
+        self._documents = documents
         self._found: dict[str, tuple[Derivation, ...]] = {}
 
     def derivations(self, system: str) -> tuple[Derivation, ...]:
@@ -57,11 +55,11 @@ class Bases:
 
     def heirs(self) -> tuple[str, ...]:
         """Every system with a base; one whose file is wrong is told when it is chosen."""
-        return tuple(name for name in self._library.options(_SYSTEM) if self._has_base(name))
+        return tuple(name for name in self._documents.options(_SYSTEM) if self._has_base(name))
 
     def fields(self, benchmark: str, backend: str) -> Mapping[Path, Field]:
         """Every field of a benchmark's cells with an engine library, by path."""
-        document = self._library.document("benchmark", benchmark)
+        document = self._documents.document("benchmark", benchmark)
         family = None if document is None else _stated(document, "benchmark", "family")
         return cell_fields(family if isinstance(family, str) else None, backend)
 
@@ -82,8 +80,8 @@ class Bases:
             if base.system in seen:
                 way = " -> ".join([*seen, base.system])
                 raise ConfigError([found.problem(f"leads back to where it began: {way}", "remove one of these bases")])
-            if base.system not in self._library.options(_SYSTEM):
-                hint = self._library.unknown(_SYSTEM, base.system).hint
+            if base.system not in self._documents.options(_SYSTEM):
+                hint = self._documents.unknown(_SYSTEM, base.system).hint
                 raise ConfigError([found.problem(f"there is no system {base.system!r}", hint)])
             count = self._count(seen[-1])
             counts += [count] if count else []
@@ -95,19 +93,19 @@ class Bases:
         return tuple(made)
 
     def _base(self, system: str) -> _Stated | None:
-        for document in ancestors(self._library, _SYSTEM, system):
+        for document in ancestors(self._documents, _SYSTEM, system):
             section = _stated(document, _SYSTEM, _BASE)
             if section is not None:
                 return _Stated(_structured(section, document), document)
         return None
 
     def _count(self, system: str) -> int:
-        found = (_stated(one, _SYSTEM, "accelerator_count") for one in ancestors(self._library, _SYSTEM, system))
+        found = (_stated(one, _SYSTEM, "accelerator_count") for one in ancestors(self._documents, _SYSTEM, system))
         count = next((value for value in found if value is not None), 0)
         return count if type(count) is int else 0
 
     def _dlas(self, system: str) -> int:
-        rules = (_stated(one, _SYSTEM, "match") for one in ancestors(self._library, _SYSTEM, system))
+        rules = (_stated(one, _SYSTEM, "match") for one in ancestors(self._documents, _SYSTEM, system))
         found = (one["dla_count"] for one in rules if isinstance(one, dict) and "dla_count" in one)
         count = next(found, 0)
         return count if type(count) is int else 0
@@ -115,7 +113,7 @@ class Bases:
     def _stated_by(self, system: str) -> Tree:
         """What the system's files say besides who it is."""
         said: Tree = {}
-        for document in ancestors(self._library, _SYSTEM, system):
+        for document in ancestors(self._documents, _SYSTEM, system):
             if document.package == "_global_":
                 _fill(said, {key: value for key, value in document.tree.items() if key != _SYSTEM})
         return said
