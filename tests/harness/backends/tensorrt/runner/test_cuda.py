@@ -70,7 +70,8 @@ def test_cuda_python_takes_the_arguments_and_the_error_is_a_sentence(device, cal
 def test_the_kernel_takes_its_arguments(device):
     with pytest.raises((CudaError, RuntimeError)) as raised:  # cuda-python's own, where there is no driver
         device.run(step(Do.GATHER_KERNEL))
-    assert "CUDA" in str(raised.value) or "libcuda" in str(raised.value)
+    # Not of an argument: cuda-python looks for the driver once it has taken them all.
+    assert any(word in str(raised.value) for word in ("CUDA", "libcuda", "driver"))
 
 
 def test_samples_that_cannot_be_pinned_are_said_to_be_so(device):
