@@ -17,6 +17,7 @@ from mlperf_registry import plugins
 from mlperf_registry.atomic import write_text
 from mlperf_registry.compose.parsed_cache import user_cache_folder
 from mlperf_registry.digest import sha256_of
+from mlperf_registry.execute.device import device_of
 from mlperf_registry.execute.model import find_model
 from mlperf_registry.execute.progress import Progress
 from mlperf_registry.roots import package_file
@@ -53,9 +54,10 @@ def find_cache(workload: Workload, scratch: Path | None) -> Path | None:
 def ensure_cache(workload: Workload, scratch: Path | None, progress: Progress) -> None:
     """Make the calibration cache where it is needed and missing, or where ``builder.force_calibration`` asks for it.
 
-    Raises: as ``make_cache``.
+    Raises: as ``make_cache``, and as ``device_of``.
     """
     if is_calibrated(workload) and (workload.builder.force_calibration or find_cache(workload, scratch) is None):
+        device_of(workload)  # before minutes go into calibrating for a GPU that is not here
         make_cache(workload, scratch, progress)
 
 

@@ -12,7 +12,6 @@ from mlperf_registry.atomic import write_json, write_text
 from mlperf_registry.digest import config_digest
 from mlperf_registry.execute.calibration import ensure_cache
 from mlperf_registry.execute.child import run_probe, run_test
-from mlperf_registry.execute.device import device_of
 from mlperf_registry.execute.engine_cache import engine_folder, find_engine, get_engine
 from mlperf_registry.execute.host import distribution_version
 from mlperf_registry.execute.model import find_model
@@ -100,7 +99,6 @@ def build(workload: Workload, build_dir: Path, progress: Progress) -> Engine:
         NotReady, RunFailed, ConfigError: as the builder says.
     """
     progress.phase("build", f"{workload.backend.name} engine of {workload.benchmark.id}")
-    device_of(workload)  # before minutes go into calibrating for a GPU that is not here
     ensure_cache(workload, scratch(), progress)
     recipe = make_recipe(workload, scratch())
     folder = engine_folder(build_dir, workload.system.id, workload.benchmark.id)

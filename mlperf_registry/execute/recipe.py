@@ -42,6 +42,7 @@ def make_recipe(workload: Workload, scratch: Path | None) -> Recipe:
     plugins.require(plugin)
     assert plugin.builder is not None
     read = {path: found for path in plugin.reads if (found := value_at(workload, path)) is not None}
+    device = device_of(workload)
     model = find_model(workload, scratch)
     _require_whole(model)
     cache = find_cache(workload, scratch)
@@ -50,7 +51,7 @@ def make_recipe(workload: Workload, scratch: Path | None) -> Recipe:
         library_version=library_version(plugin),
         builder=plugin.builder,
         builder_version=plugins.load(plugin.builder).version,
-        device=device_of(workload),
+        device=device,
         model_path=str(model),
         model_sha256=sha256_of(model),
         calibration_path=None if cache is None else str(cache),

@@ -16,11 +16,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
-from harness.backends.tensorrt.compile import PLAN_FILE, compile_plan
 from mlperf_registry.schema.engine import Recipe
 from mlperf_registry.schema.problem import ConfigError, MlperfError, NotReady, Problem, RunFailed
 from mlperf_registry.structure import structure, unstructure
 
+PLAN_FILE = "engine.plan"
 _MODULE = "harness.backends.tensorrt.builder"
 _LOG_FILE = "build.log"
 
@@ -104,6 +104,9 @@ def _started(recipe: Recipe, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 def main(folder: Path) -> int:
     """The child: a recipe on stdin, events as JSON lines on what was stdout; the library's own words go to stderr."""
+    # Here alone: whoever asks for the builder's version, to look into the cache, waits for no numpy.
+    from harness.backends.tensorrt.compile import compile_plan
+
     events = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
 
@@ -113,7 +116,7 @@ def main(folder: Path) -> int:
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(message)s")
     try:
         recipe = structure(Recipe, json.load(sys.stdin), canonical=True)
-        compile_plan(recipe, folder, lambda message: tell(event="report", message=message))
+        compile_plan(recipe, folder / PLAN_FILE, lambda message: tell(event="report", message=message))
     except ConfigError as error:
         problems = [[problem.path, problem.message, problem.hint] for problem in error.problems]
         tell(event="error", kind="ConfigError", problems=problems)

@@ -1,4 +1,4 @@
-"""One build: from a recipe to engine.plan and plan.json. Runs in a process of its own, see builder.py."""
+"""One build: from a recipe to a plan and its plan.json. Runs in a process of its own, see builder.py."""
 
 from __future__ import annotations
 
@@ -22,21 +22,19 @@ from harness.backends.tensorrt.timing import TimingCache
 from mlperf_registry.schema.engine import Recipe
 from mlperf_registry.schema.problem import ConfigError, Problem, RunFailed
 
-PLAN_FILE = "engine.plan"
-
 Report = Callable[[str], None]
 """Told how far the build is, in a few words."""
 
 
-def compile_plan(recipe: Recipe, folder: Path, report: Report) -> None:
-    """Write engine.plan and plan.json into ``folder``.
+def compile_plan(recipe: Recipe, path: Path, report: Report) -> None:
+    """Write the plan to ``path``, and plan.json beside it.
 
     Raises:
         ConfigError: for what the library does not build, every problem of a kind at once.
         NotReady: when the library, a GPU or the calibration cache is missing.
         RunFailed: when the network does not parse or the build fails.
     """
-    started = time.monotonic()
+    started, folder = time.monotonic(), path.parent
     request = Request.of(recipe.values)
     target = recipe.values.get("builder.compute_capability")
     library = open_library(recipe.backend, on_gpu=target is None)
@@ -49,7 +47,6 @@ def compile_plan(recipe: Recipe, folder: Path, report: Report) -> None:
     form = network.prepare(model, request, library, cache)
     device = str(require_gpu()) if target is None else f"compute capability {target:.1f}"
     plan, tensors = _build(library, recipe, request, form, device, folder, report)
-    path = folder / PLAN_FILE
     path.write_bytes(plan)
     record = PlanRecord(
         schema=RECORD_SCHEMA,

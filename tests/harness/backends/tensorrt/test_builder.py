@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import onnx
 import pytest
 
@@ -166,3 +169,11 @@ def test_a_plan_without_a_gpu_is_not_ready(build):
             open_plan(engine, open_library("tensorrt_rtx", on_gpu=False))
     else:
         pytest.skip("this machine has a GPU")
+
+
+def test_who_asks_for_its_version_waits_for_nothing():
+    code = (
+        "import sys, harness.backends.tensorrt.builder as b; b.TensorRTBuilder.version; "
+        "sys.exit(bool({'numpy', 'onnx'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
