@@ -48,7 +48,10 @@ def require_gpu(index: int = 0) -> Gpu:
     status, count = driver.cuDeviceGetCount()
     if status != results.CUDA_SUCCESS or index >= count:
         shown = 0 if status != results.CUDA_SUCCESS else count
-        raise NotReady(f"runtime.gpu_indices names GPU {index}, and CUDA shows {shown} here.")
+        raise NotReady(
+            f"The run uses GPU {index}, counted from 0, and CUDA shows {shown} here. runtime.gpu_indices names those "
+            "to use; unset, they are as many as the system has."
+        )
     status, device = driver.cuDeviceGet(index)
     _require(driver, status, index)
     status, name = driver.cuDeviceGetName(128, device)

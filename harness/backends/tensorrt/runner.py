@@ -102,8 +102,9 @@ class TensorRTRunner:
                     _log(note)
         in_place = runtime.start_from_device
         if runtime.use_direct_host_access:
-            in_place = all(device.shares_memory for device in self._devices)
-            if not in_place:
+            if all(device.shares_memory for device in self._devices):
+                in_place = True
+            else:
                 _log("runtime.use_direct_host_access has no effect: a GPU here has memory of its own.")
         self._in_place = in_place
         self._store = Store(self._devices, self._workers[0].tensors.inputs, on_device=runtime.start_from_device)

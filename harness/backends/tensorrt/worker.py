@@ -38,7 +38,7 @@ class Reports(Protocol):
 
 
 class Worker:
-    """One GPU. ``take`` and the list of free lanes are guarded by the caller's lock, for all GPUs at once."""
+    """One GPU. ``take`` is guarded by the caller's lock, for all GPUs at once; lanes come back by an append alone."""
 
     def __init__(
         self,
@@ -183,7 +183,6 @@ class Worker:
         if self._inbox is not None:
             self._inbox.put((lane, ids, slots))
         else:
-            self.device.attach()
             self._enqueue(lane, ids, slots)
 
     def stop(self) -> None:
@@ -215,6 +214,7 @@ class Worker:
 
     def _enqueue(self, lane: Lane, ids: Ids, slots: Slots) -> None:
         try:
+            self.device.attach()
             lane.enqueue(slots)
         except Exception as error:
             self._fail(lane, ids, error)

@@ -125,6 +125,23 @@ def test_a_fault_of_this_code_ends_the_run(bench):
     assert made.sink.failed == {0: "division by zero"}
 
 
+def test_a_gpu_that_the_submitting_thread_cannot_use_fails_the_batch_and_frees_its_lane(bench, monkeypatch):
+    made = bench()
+
+    def refuse():
+        raise RunFailed("CUDA does not use GPU 0.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(made.gpu, "attach", refuse)
+        made.submit([1])
+    assert in_time(made.runner.drain) is None
+    assert made.sink.failed == {0: "CUDA does not use GPU 0."}
+    for _ in range(5):
+        made.submit([2])
+    assert in_time(made.runner.drain) is None
+    assert len(made.sink.outputs) == 5
+
+
 def test_memory_that_is_short_says_what_for_and_what_to_lower(bench):
     with pytest.raises(RunFailed, match=r"1024 bytes for output answer, batches of 64: lower builder.gpu_batch_size"):
         bench(batch_size=64, gpu={"memory": 2000})

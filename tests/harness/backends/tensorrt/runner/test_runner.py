@@ -204,6 +204,12 @@ class TestSamplesInPlace:
             assert len(spans(made.gpu, COPY_IN)) == copies
         assert ("use_direct_host_access has no effect" in capfd.readouterr().err) == (not shares)
 
+    def test_direct_access_that_has_no_effect_leaves_samples_on_the_device_in_place(self, bench):
+        made = bench(runtime={"start_from_device": True, "use_direct_host_access": True}, width=32)
+        made.submit(range(8, 24))
+        made.runner.drain()
+        assert not spans(made.gpu, COPY_IN)
+
 
 def test_samples_that_cannot_be_pinned_are_copied_to_memory_that_is(bench):
     made = bench(gpu={"pins": False})
