@@ -111,22 +111,23 @@ class Builder:
         "Index of the DLA that the engine is built for.", check=at_least(0), applies=DLA, scales="dla", default=None
     )
     energy_aware_kernels: bool = knob(
-        "Prefer kernels that use less energy.",
+        "NVIDIA's switch to prefer kernels that use less energy; no effect here, where the library chooses.",
         applies=Applies(benchmarks=("bert", "resnet50", "retinanet"), backends=TENSORRT),
         default=False,
     )
     disable_beta1_smallk: bool = knob(
-        "Leave out the plug-ins for convolutions of small K with beta 1.",
+        "NVIDIA's switch to leave out its plug-ins for convolutions of small K with beta 1; no effect here, where none "
+        "is used.",
         applies=Applies(benchmarks=("resnet50", "retinanet"), backends=TENSORRT),
         default=False,
     )
     use_small_tile_gemm_plugin: bool = knob(
-        "Multiply matrices with the plug-in for small tiles.",
+        "NVIDIA's switch to multiply matrices with its plug-in for small tiles; no effect here, where it is not used.",
         applies=Applies(benchmarks=("bert", "dlrm"), backends=TENSORRT),
         default=False,
     )
     gemm_plugin_fairshare_cache_size: int | None = knob(
-        "Entries of the small-tile plug-in's cache that streams share.",
+        "Entries of the small-tile plug-in's cache that streams share; no effect here, where it is not used.",
         unit="entries",
         check=at_least(0),
         applies=Applies(benchmarks=("bert", "dlrm"), backends=TENSORRT),
@@ -141,7 +142,9 @@ class Builder:
         default=None,
     )
     skip_graphsurgeon: bool = knob(
-        "Give the builder the model as it is, without NVIDIA's rewriting.", applies=_TENSORRT, default=False
+        "NVIDIA's switch to leave out its rewriting of the model; no effect here, where there is none.",
+        applies=_TENSORRT,
+        default=False,
     )
     verbose_nvtx: bool = knob(
         "NVIDIA's switch for layers' details in the engine; no effect here, where engines always have them.",

@@ -101,7 +101,11 @@ class Runtime:
     use_spin_wait: bool = knob(
         "Wait for the device by spinning, which wakes sooner and costs a core.", applies=_GPU, default=False
     )
-    use_jemalloc: bool = knob("Allocate host memory with jemalloc.", applies=_GPU, default=False)
+    use_jemalloc: bool = knob(
+        "NVIDIA's switch to allocate host memory with jemalloc; no effect here, where a batch allocates next to none.",
+        applies=_GPU,
+        default=False,
+    )
     gpu_indices: tuple[int, ...] = knob(
         "Indices of the GPUs to use; empty: all of the system.", applies=_GPU, scales="never", default=()
     )
