@@ -44,7 +44,8 @@ def make_recipe(workload: Workload, scratch: Path | None) -> Recipe:
     read = {path: found for path in plugin.reads if (found := value_at(workload, path)) is not None}
     device = device_of(workload)
     model = find_model(workload, scratch)
-    _require_whole(model)
+    if workload.model.weights == "trained":  # a random network was made in one piece
+        _require_whole(model)
     cache = find_cache(workload, scratch)
     return Recipe(
         backend=plugin.name,
