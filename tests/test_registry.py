@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from mlperf_registry import Registry
+from mlperf_registry.compose.identities import Identities
 from mlperf_registry.schema.cell import AXES
 from mlperf_registry.schema.problem import ConfigError
 
@@ -273,3 +274,12 @@ def test_a_file_whose_section_has_another_name_is_refused(checkout: Path, tmp_pa
     assert problems(registry, system="mine") == [
         f"system.id: is 'other' in the file of 'mine' (write id: mine) [{tmp_path}/mine.yaml:2]"
     ]
+
+
+def test_an_option_by_its_own_name_needs_nobodys_aliases(monkeypatch):
+    def read(self, group):
+        raise AssertionError(f"every file of {group} is read")
+
+    monkeypatch.setattr(Identities, "aliases", read)
+    words = ["system=DGX-H100_H100-SXM-80GBx1", "benchmark=resnet50"]
+    assert Registry.load().translate(words) == words

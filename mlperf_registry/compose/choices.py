@@ -64,7 +64,9 @@ def translate(library: Library, identities: Identities, overrides: Sequence[str]
         group = match["group"]
         options = []
         for name in match["options"].split(","):
-            option, target = _option(identities, group, name)
+            # To know all aliases is to read every system's file: most names are options themselves.
+            known = group in _NAMED and name in library.options(group)
+            option, target = (name, None) if known else _option(identities, group, name)
             options.append(option)
             if target is not None:
                 fixed[text] = target
