@@ -107,6 +107,24 @@ _TENSORRT_LLM_READS = (
     "benchmark.options.whisper_decoder_build_flags",
 )
 
+
+def _tensorrt(name: str, *, distribution: str, extra: str) -> BackendPlugin:
+    """The entry of one library behind the seam, whose backend has the name of its module."""
+    return BackendPlugin(
+        name=name,
+        options="mlperf_registry.schema.backends.tensorrt:TensorRTOptions",
+        builder="harness.backends.tensorrt.builder:TensorRTBuilder",
+        runner="harness.backends.tensorrt.runner:TensorRTRunner",
+        calibrate="harness.backends.tensorrt.calibration:calibrate",
+        inspect="harness.backends.tensorrt.inspection:read_inspection",
+        reads=_TENSORRT_READS,
+        imports=(name, "cuda"),
+        distribution=distribution,
+        extra=extra,
+        prepare="harness.backends.tensorrt.inputs:prepare",
+    )
+
+
 OUR_BACKENDS = {
     plugin.name: plugin
     for plugin in (
@@ -120,32 +138,8 @@ OUR_BACKENDS = {
             imports=("onnxruntime",),
             distribution="onnxruntime",
         ),
-        BackendPlugin(
-            name="tensorrt",
-            options="mlperf_registry.schema.backends.tensorrt:TensorRTOptions",
-            builder="harness.backends.tensorrt.builder:TensorRTBuilder",
-            runner="harness.backends.tensorrt.runner:TensorRTRunner",
-            calibrate="harness.backends.tensorrt.calibration:calibrate",
-            inspect="harness.backends.tensorrt.inspection:read_inspection",
-            reads=_TENSORRT_READS,
-            imports=("tensorrt", "cuda"),
-            distribution="tensorrt",
-            extra="tensorrt",
-            prepare="harness.backends.tensorrt.inputs:prepare",
-        ),
-        BackendPlugin(
-            name="tensorrt_rtx",
-            options="mlperf_registry.schema.backends.tensorrt:TensorRTOptions",
-            builder="harness.backends.tensorrt.builder:TensorRTBuilder",
-            runner="harness.backends.tensorrt.runner:TensorRTRunner",
-            calibrate="harness.backends.tensorrt.calibration:calibrate",
-            inspect="harness.backends.tensorrt.inspection:read_inspection",
-            reads=_TENSORRT_READS,
-            imports=("tensorrt_rtx", "cuda"),
-            distribution="tensorrt-rtx-cu13",
-            extra="rtx",
-            prepare="harness.backends.tensorrt.inputs:prepare",
-        ),
+        _tensorrt("tensorrt", distribution="tensorrt", extra="tensorrt"),
+        _tensorrt("tensorrt_rtx", distribution="tensorrt-rtx-cu13", extra="rtx"),
         BackendPlugin(
             name="tensorrt_llm",
             builder=None,
@@ -264,11 +258,6 @@ def require_harness(family: str) -> BenchmarkPlugin:
             "explained and compared, not run. benchmark=resnet50-mini runs everywhere."
         )
     return plugin
-
-
-def dataset_opener(family: str) -> Any:
-    """The callable that opens a family's data set, see ``BenchmarkPlugin.dataset``; errors as ``require_harness``."""
-    return load(str(require_harness(family).dataset))
 
 
 def open_dataset(workload: Workload, scratch: Path | None) -> Any:

@@ -129,7 +129,7 @@ def test_a_target_that_does_not_load_is_an_environment_that_is_not_ready(target)
 def test_a_family_without_a_harness_is_known_and_not_ready():
     assert not plugins.benchmark("bert").runnable
     assert plugins.benchmark("resnet50").runnable
-    for code in (plugins.dataset_opener, plugins.accuracy_scorer):
+    for code in (plugins.require_harness, plugins.accuracy_scorer):
         with pytest.raises(NotReady, match="no harness for benchmarks of the family bert"):
             code("bert")
         with pytest.raises(ConfigError, match="did you mean bert"):
