@@ -41,6 +41,12 @@ def system_roots(environ: Mapping[str, str], *, working_dir: Path, given: tuple[
     )
 
 
+def user_cache_folder(environ: Mapping[str, str]) -> Path:
+    """Where this user's caches of ours lie: below $XDG_CACHE_HOME, by default below ~/.cache."""
+    base = environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "mlperf-registry"
+
+
 def package_file(location: str) -> Path | None:
     """The file that ``package:<package>/<path>`` names, or None where ``location`` has another form.
 

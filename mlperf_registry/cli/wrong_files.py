@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from itertools import product
 from typing import TYPE_CHECKING
 
-from mlperf_registry.compose.parsed_cache import user_cache_folder
 from mlperf_registry.compose.tuned import SHARED, TunedCell
 from mlperf_registry.compose.tuned_file import variant_of
+from mlperf_registry.roots import user_cache_folder
 from mlperf_registry.rules.meaning import meaningless
 from mlperf_registry.schema.nearest import nearest
 from mlperf_registry.schema.problem import ConfigError, Problem

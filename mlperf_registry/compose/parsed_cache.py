@@ -9,7 +9,7 @@ import contextlib
 import hashlib
 import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +23,6 @@ _SETTLED_NS = 2_000_000_000
 """A file changed so shortly before it is kept might change again without another time of change."""
 
 _Stamp = list[int]
-
-
-def user_cache_folder(environ: Mapping[str, str]) -> Path:
-    """Where this user's caches of ours lie: below $XDG_CACHE_HOME, by default below ~/.cache."""
-    base = environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "mlperf-registry"
 
 
 class ParsedCache:

@@ -15,12 +15,10 @@ import attrs
 
 from mlperf_registry import plugins
 from mlperf_registry.atomic import write_text
-from mlperf_registry.compose.parsed_cache import user_cache_folder
-from mlperf_registry.digest import sha256_of
 from mlperf_registry.execute.device import device_of
-from mlperf_registry.execute.model import find_model
+from mlperf_registry.execute.model import find_model, model_digest
 from mlperf_registry.execute.progress import Progress
-from mlperf_registry.roots import package_file
+from mlperf_registry.roots import package_file, user_cache_folder
 from mlperf_registry.schema.problem import ConfigError, NotReady, Problem
 from mlperf_registry.schema.workload import Workload
 
@@ -102,7 +100,7 @@ def _places(workload: Workload, scratch: Path | None) -> list[Path]:
         folders = [folder for folder in (scratch, model.parent) if folder is not None]
         return [shipped] if shipped is not None else [folder / named for folder in folders]
     home = user_cache_folder(os.environ) if scratch is None else scratch
-    made = home / "calibration" / f"{workload.benchmark.id}-{sha256_of(model)[:16]}{SHIPPED_SUFFIX}"
+    made = home / "calibration" / f"{workload.benchmark.id}-{model_digest(model)[:16]}{SHIPPED_SUFFIX}"
     return [made, model.with_suffix(SHIPPED_SUFFIX)]
 
 

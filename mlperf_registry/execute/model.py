@@ -8,13 +8,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 
 from mlperf_registry import plugins
 from mlperf_registry.atomic import write_bytes
-from mlperf_registry.compose.parsed_cache import user_cache_folder
-from mlperf_registry.roots import resolve_file
+from mlperf_registry.digest import sha256_of
+from mlperf_registry.roots import resolve_file, user_cache_folder
 from mlperf_registry.schema.problem import NotReady
 from mlperf_registry.schema.workload import Workload
 from mlperf_registry.structure import unstructure
@@ -41,6 +42,17 @@ def find_model(workload: Workload, scratch: Path | None) -> Path:
                 "$XDG_CACHE_HOME to a folder that can be written."
             ) from error
     return path
+
+
+def model_digest(model: Path) -> str:
+    """Hex digest of a network's file, made once a process while the file stays: it is asked for at each step."""
+    now = model.stat()
+    return _digest(model, now.st_mtime_ns, now.st_size)
+
+
+@lru_cache(maxsize=16)
+def _digest(model: Path, changed_ns: int, size: int) -> str:
+    return sha256_of(model)
 
 
 def _name(workload: Workload, target: str) -> str:

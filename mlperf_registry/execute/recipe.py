@@ -15,7 +15,7 @@ from mlperf_registry.digest import sha256_of
 from mlperf_registry.execute.calibration import find_cache
 from mlperf_registry.execute.device import device_of
 from mlperf_registry.execute.host import library_version
-from mlperf_registry.execute.model import find_model
+from mlperf_registry.execute.model import find_model, model_digest
 from mlperf_registry.schema.engine import Recipe
 from mlperf_registry.schema.problem import NotReady
 from mlperf_registry.schema.workload import Workload
@@ -54,7 +54,7 @@ def make_recipe(workload: Workload, scratch: Path | None) -> Recipe:
         builder_version=plugins.load(plugin.builder).version,
         device=device,
         model_path=str(model),
-        model_sha256=sha256_of(model),
+        model_sha256=model_digest(model),
         calibration_path=None if cache is None else str(cache),
         calibration_sha256=None if cache is None else sha256_of(cache),
         values={path: unstructure(value) for path, (value, _) in read.items()},

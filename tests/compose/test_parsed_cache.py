@@ -11,7 +11,8 @@ import pytest
 
 from mlperf_registry.compose import parsed_cache
 from mlperf_registry.compose.library import Library, Roots
-from mlperf_registry.compose.parsed_cache import ParsedCache, user_cache_folder
+from mlperf_registry.compose.parsed_cache import ParsedCache
+from mlperf_registry.roots import user_cache_folder
 from mlperf_registry.schema.problem import ConfigError
 
 Write = Callable[[Mapping[str, str]], Path]

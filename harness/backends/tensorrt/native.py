@@ -18,6 +18,7 @@ from typing import Any
 import attrs
 
 from harness.backends.tensorrt.device import Steps
+from mlperf_registry.roots import user_cache_folder
 
 SOURCE = Path(__file__).with_name("native.c")
 DRIVER = "libcuda.so.1"
@@ -72,8 +73,7 @@ def _compiled() -> Path:
     source = SOURCE.read_bytes()
     made_for = repr((_FLAGS, sys.platform, os.uname().machine)).encode()
     name = f"native-{hashlib.sha256(source + made_for).hexdigest()[:16]}.so"
-    kept = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "mlperf-registry")
-    for folder in (kept, Path(tempfile.gettempdir(), f"mlperf-registry-{os.getuid()}")):
+    for folder in (user_cache_folder(os.environ), Path(tempfile.gettempdir(), f"mlperf-registry-{os.getuid()}")):
         path = folder / name
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
