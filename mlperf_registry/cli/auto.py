@@ -156,7 +156,7 @@ def find_system(registry: Registry, machine: Machine, name: str | None = None) -
         problem = name_problem(name, f"${NAME_VARIABLE}")
         if problem is not None:
             raise ConfigError([problem])
-    matching = match(machine, systems, own=own_systems(registry))
+    matching = match(machine, systems, own=registry.library.own_systems)
     best = matching.best
     if best is not None and name is None:
         return Found(best, _why_matched(machine, matching), derived=False)
@@ -194,11 +194,6 @@ def known_systems(registry: Registry) -> list[System]:
     if problems:
         raise ConfigError(problems)
     return found
-
-
-def own_systems(registry: Registry) -> frozenset[str]:
-    """Ids of the user's own systems."""
-    return frozenset(path.stem for root in registry.library.roots.systems for path in root.glob("*.yaml"))
 
 
 def kin_of(registry: Registry, machine: Machine, systems: Sequence[System]) -> Relative | None:

@@ -82,7 +82,7 @@ class Library:
         self._documents: dict[tuple[str, str], Document | None] = {}
         self._options: dict[str, tuple[str, ...]] = {}
         self._listed: dict[str, dict[str, Path]] = {}
-        self._replaced: dict[str, Path] = {}
+        self._ours: dict[str, dict[str, Path]] = {}
         self._cache: ParsedCache | None = None
 
     @cached_property
@@ -127,9 +127,13 @@ class Library:
 
     def replaced(self, system: str) -> str | None:
         """The shipped file in whose place the user's file of a system stands; None for all others."""
-        return (
-            self._shown(self._replaced[system]) if system in self._files(SYSTEM) and system in self._replaced else None
-        )
+        shipped = self._shipped(SYSTEM).get(system)
+        return self._shown(shipped) if shipped is not None and system in self.own_systems else None
+
+    @cached_property
+    def own_systems(self) -> frozenset[str]:
+        """Ids of the user's own systems."""
+        return frozenset(option for option, path in self._files(SYSTEM).items() if path.parent in self.roots.systems)
 
     def options(self, group: str) -> tuple[str, ...]:
         """The options of a group, sorted; of the generated groups too.
@@ -295,9 +299,7 @@ class Library:
                     problems.append(self._clash(group, option, mine[option], path))
                     continue
                 mine[option] = path
-                if group == SYSTEM and option in found and self._replaces(path):
-                    self._replaced[option] = found[option]
-                elif option in found:
+                if option in found and not (group == SYSTEM and self._replaces(path)):
                     problems.append(self._clash(group, option, found[option], path))
         problems.extend(self._twins(group, found, mine))
         if problems:
@@ -305,7 +307,12 @@ class Library:
         return {**found, **mine}
 
     def _shipped(self, group: str) -> dict[str, Path]:
-        """The files of a group's options that are not the user's."""
+        """The files of a group's options that are not the user's, listed once."""
+        if group not in self._ours:
+            self._ours[group] = self._list_shipped(group)
+        return self._ours[group]
+
+    def _list_shipped(self, group: str) -> dict[str, Path]:
         found: dict[str, Path] = {}
         problems = []
         for root in (self.roots.conf, *self.roots.plugins):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mlperf_registry.cli.answer import print_json
-from mlperf_registry.cli.auto import compared, find_system, own_systems
+from mlperf_registry.cli.auto import compared, find_system
 from mlperf_registry.cli.machine import machine_here
 from mlperf_registry.cli.request import Request
 from mlperf_registry.cli.session import open_registry
@@ -39,7 +39,7 @@ def describe(request: Request) -> int:
         )
         return 2 if made.problems else 0
     if made.problems:
-        own = system.id in own_systems(registry)
+        own = system.id in registry.library.own_systems
         cure = "State what is missing in its file" if own else "`mlperf systems new NAME` makes a file; state there"
         say(f"{system.id} is not described yet. {cure}, under system.submission:")
         raise ConfigError(made.problems)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from mlperf_registry.cli.answer import print_json
-from mlperf_registry.cli.auto import find_system, known_systems, own_systems
+from mlperf_registry.cli.auto import find_system, known_systems
 from mlperf_registry.cli.machine import machine_here
 from mlperf_registry.cli.request import Request
 from mlperf_registry.cli.session import open_registry
@@ -22,7 +22,7 @@ def match(request: Request) -> int:
     no_words(request)
     registry = open_registry(request.systems)
     machine = machine_here(request.machine)
-    matching = match_machine(machine, known_systems(registry), own=own_systems(registry))
+    matching = match_machine(machine, known_systems(registry), own=registry.library.own_systems)
     found = find_system(registry, machine)
     if request.json:
         print_json(

@@ -9,7 +9,7 @@ import attrs
 
 from mlperf_registry.atomic import write_text
 from mlperf_registry.cli.answer import print_json
-from mlperf_registry.cli.auto import kin_of, known_systems, own_systems
+from mlperf_registry.cli.auto import kin_of, known_systems
 from mlperf_registry.cli.machine import machine_here
 from mlperf_registry.cli.request import Request
 from mlperf_registry.cli.session import open_registry
@@ -70,7 +70,7 @@ def _require_free(registry: Registry, name: str, place: Path, *, force: bool) ->
     problems = []
     theirs = (root / f"{name}.yaml" for root in registry.library.roots.systems)
     elsewhere = [path for path in theirs if path.is_file() and path != place.resolve()]
-    shipped = name in registry.library.options("system") and name not in own_systems(registry)
+    shipped = name in registry.library.options("system") and name not in registry.library.own_systems
     shipped = shipped or registry.library.replaced(name) is not None
     twins = [one for one in registry.library.options("system") if one.lower() == name.lower() and one != name]
     if twins:
@@ -98,7 +98,7 @@ def _kin(registry: Registry, machine: Machine, asked: str | None) -> System | No
     """Whose tuned values it takes over: who was asked for, which shipped system it is already, or is most like."""
     if asked is not None:
         return registry.identities.system(system_option(registry, asked, "--from"))
-    own = own_systems(registry)
+    own = registry.library.own_systems
     systems = [system for system in known_systems(registry) if system.id not in own]
     best = match(machine, systems).best
     if best is not None:
