@@ -17,7 +17,7 @@ from harness.backends.tensorrt.library import Library, open_library
 from harness.backends.tensorrt.monitor import make_monitor
 from harness.backends.tensorrt.network import Form, Request
 from harness.backends.tensorrt.plan import load_plugins
-from harness.backends.tensorrt.record import RECORD_SCHEMA, Format, PlanRecord, PlanTensor, write_record
+from harness.backends.tensorrt.record import RECORD_SCHEMA, PlanRecord, PlanTensor, write_record
 from harness.backends.tensorrt.timing import TimingCache
 from mlperf_registry.schema.engine import Recipe
 from mlperf_registry.schema.problem import ConfigError, Problem, RunFailed
@@ -182,16 +182,11 @@ def _tensors(library: Library, made: Any, request: Request) -> list[PlanTensor]:
             name=tensor.name,
             is_input=is_input,
             dtype=_dtype_name(trt, tensor.dtype),
-            format=_layout(request) if is_input else "linear",
+            format=request.input_format if is_input else "linear",
             shape=tuple(tensor.shape)[1:],
         )
         for tensor, is_input in tensors
     ]
-
-
-def _layout(request: Request) -> Format:
-    layouts: dict[str, Format] = {"linear": "linear", "chw4": "chw4", "chw32": "chw32"}
-    return layouts[request.input_format]
 
 
 def _dtype_name(trt: Any, dtype: Any) -> str:

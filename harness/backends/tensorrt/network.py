@@ -13,10 +13,11 @@ import attrs
 from harness.backends.tensorrt import graph
 from harness.backends.tensorrt.calibration import STEPS, CalibrationCache
 from harness.backends.tensorrt.library import Library
+from harness.backends.tensorrt.record import Format
 from mlperf_registry.schema.problem import ConfigError, Problem, RunFailed
 
 _INPUT_DTYPES = ("fp32", "fp16", "int8")
-_FORMATS = {"linear": "LINEAR", "chw4": "CHW4", "chw32": "CHW32"}
+_FORMATS: dict[Format, str] = {"linear": "LINEAR", "chw4": "CHW4", "chw32": "CHW32"}
 _KEEPS_RANGE = ("SHUFFLE", "IDENTITY", "POOLING", "SLICE", "CONCATENATION")
 """Layers whose output is within the range of their input."""
 
@@ -31,7 +32,7 @@ class Request:
     static_batch: bool
     profiles: int
     input_dtype: str | None
-    input_format: str
+    input_format: Format
     output_name: str | None
     strongly_typed: bool
 
@@ -47,7 +48,8 @@ class Request:
         size = "builder.dla_batch_size" if on_dla else "builder.gpu_batch_size"
         batch = _single(values.get(size), size, problems)
         precision = _single(values.get("builder.precision") or "fp32", "builder.precision", problems)
-        dtype, layout = values.get("builder.input_dtype"), values.get("builder.input_format") or "linear"
+        dtype = values.get("builder.input_dtype")
+        layout: Format = values.get("builder.input_format") or "linear"
         if dtype is not None and dtype not in _INPUT_DTYPES:
             message = f"is {dtype}, and this builder makes inputs of {', '.join(_INPUT_DTYPES)}"
             problems.append(Problem("builder.input_dtype", message))
