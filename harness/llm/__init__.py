@@ -1,0 +1,1 @@
+"""What every engine of language models shares: requests, generation limits, cores, and the runner that feeds them."""

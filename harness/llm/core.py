@@ -1,0 +1,45 @@
+"""The contract between the runner of language models and one instance of an engine: Core, and its Listener."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from harness.llm.request import Generation, Request, Tokens
+
+
+class Listener(Protocol):
+    """Where a core reports. Callable from any thread; reports on many requests in one call are cheaper."""
+
+    def first_token(self, ids: Sequence[int], tokens: Sequence[Tokens]) -> None:
+        """The first token (or the few that came with it) of each request is out; only where answers stream."""
+
+    def progress(self, tokens: int) -> None:
+        """So many output tokens more have come, for the progress line; never needed for correctness."""
+
+    def finish(self, ids: Sequence[int], outputs: Sequence[Tokens]) -> None:
+        """The answers are complete: all output tokens of each, the first included."""
+
+    def fail(self, ids: Sequence[int], reason: str) -> None:
+        """The requests cannot be answered: a sentence says why. Each request ends in exactly one finish or fail."""
+
+
+class Core(Protocol):
+    """One instance of an engine: in this process, in a process of its own, or behind an address."""
+
+    @property
+    def name(self) -> str:
+        """What messages call it: ``GPU 0,1``, ``http://host:8000``."""
+
+    @property
+    def capacity(self) -> int | None:
+        """Most requests to hold at a time, running and waiting; None: it queues as many as come."""
+
+    def open(self, generation: Generation, listener: Listener) -> None:
+        """Load the engine and wait until it answers. Raises NotReady or RunFailed; see Runner.open."""
+
+    def submit(self, requests: Sequence[Request]) -> None:
+        """Take requests and return soon. Called from one thread at a time."""
+
+    def close(self) -> None:
+        """End everything it started. Called once, also after a failure of ``open``."""
