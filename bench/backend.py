@@ -21,7 +21,7 @@ import numpy.typing as npt
 import onnxruntime
 
 from bench.measure import entry, interleaved
-from harness.benchmarks.resnet50.data import open_dataset
+from harness.benchmarks.resnet50.data import open_images
 from harness.cores import usable_cores
 from mlperf_registry import Registry
 from mlperf_registry.execute import job
@@ -63,7 +63,7 @@ def workload(*overrides: str) -> Workload:
 
 def all_images(mini: Workload) -> npt.NDArray[np.generic]:
     """The whole data set, prepared."""
-    dataset = open_dataset(mini.data, mini.benchmark.options, None)
+    dataset = open_images(mini.data, mini.benchmark.options, None)
     return np.ascontiguousarray(dataset.load(np.arange(len(dataset)))["image"])
 
 

@@ -36,6 +36,13 @@ OUR_BENCHMARKS = {
             random_weights="harness.benchmarks.resnet50.architecture:random_network",
             random_data="harness.benchmarks.resnet50.random_images:open_random_images",
         ),
+        BenchmarkPlugin(
+            family="llm",
+            options="mlperf_registry.schema.benchmarks.llm:LlmOptions",
+            dataset="harness.benchmarks.llm.data:open_dataset",
+            accuracy="harness.benchmarks.llm.accuracy:score",
+            random_data="harness.benchmarks.llm.random_prompts:open_random_prompts",
+        ),
         # Families whose configurations are here before the code that runs them.
         BenchmarkPlugin(family="ssd"),
         BenchmarkPlugin(family="retinanet", options="mlperf_registry.schema.benchmarks.retinanet:RetinaNetOptions"),
@@ -43,7 +50,6 @@ OUR_BENCHMARKS = {
         BenchmarkPlugin(family="dlrm", options="mlperf_registry.schema.benchmarks.dlrm:DlrmOptions"),
         BenchmarkPlugin(family="rnnt", options="mlperf_registry.schema.benchmarks.rnnt:RnntOptions"),
         BenchmarkPlugin(family="unet3d", options="mlperf_registry.schema.benchmarks.unet3d:UNet3dOptions"),
-        BenchmarkPlugin(family="llm"),
         BenchmarkPlugin(family="sdxl", options="mlperf_registry.schema.benchmarks.sdxl:SdxlOptions"),
         BenchmarkPlugin(family="whisper", options="mlperf_registry.schema.benchmarks.whisper:WhisperOptions"),
         BenchmarkPlugin(family="rgat", options="mlperf_registry.schema.benchmarks.rgat:RgatOptions"),
@@ -266,10 +272,10 @@ def open_dataset(workload: Workload, scratch: Path | None) -> Any:
     Raises:
         ConfigError, NotReady: as ``require_harness`` and the family's own code.
     """
-    plugin, options = require_harness(workload.benchmark.family), workload.benchmark.options
+    plugin = require_harness(workload.benchmark.family)
     if workload.model.weights == "random":
-        return load(str(plugin.random_data))(workload.data, options)
-    return load(str(plugin.dataset))(workload.data, options, scratch)
+        return load(str(plugin.random_data))(workload.data, workload.benchmark.options)
+    return load(str(plugin.dataset))(workload, scratch)
 
 
 def open_calibration_set(workload: Workload, scratch: Path | None) -> Any:

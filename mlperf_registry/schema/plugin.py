@@ -16,7 +16,7 @@ class BenchmarkPlugin:
     options: str | None = None
     """attrs class of ``benchmark.options``; None for a family without options."""
     dataset: str | None = None
-    """Callable ``(data: Data, options, scratch: Path | None) -> Dataset``; raises NotReady where data is missing.
+    """Callable ``(workload: Workload, scratch: Path | None) -> Dataset``; raises NotReady where data is missing.
     None: no code yet; the same for ``accuracy``."""
     respond: str | None = None
     """Callable ``(outputs, options) -> outputs``, row for row: what LoadGen is answered; None: as they are."""

@@ -16,6 +16,7 @@ from harness.benchmarks.resnet50.imagenet import open_imagenet
 from mlperf_registry.schema.benchmarks.resnet50 import ResNet50Options
 from mlperf_registry.schema.problem import ConfigError, Problem
 from mlperf_registry.schema.sections import Data
+from mlperf_registry.schema.workload import Workload
 
 
 class LabelledImages(Protocol):
@@ -32,7 +33,12 @@ class LabelledImages(Protocol):
         """``image``: float32 [n, channels, height, width], row i for ``indices[i]``."""
 
 
-def open_dataset(data: Data, options: ResNet50Options, scratch: Path | None) -> LabelledImages:
+def open_dataset(workload: Workload, scratch: Path | None) -> LabelledImages:
+    """The workload's images; see ``open_images``."""
+    return open_images(workload.data, workload.benchmark.options, scratch)
+
+
+def open_images(data: Data, options: ResNet50Options, scratch: Path | None) -> LabelledImages:
     """The data set, checked to be complete; images are read when samples are loaded.
 
     Raises:

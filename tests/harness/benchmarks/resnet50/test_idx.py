@@ -9,7 +9,7 @@ import attrs
 import numpy as np
 import pytest
 
-from harness.benchmarks.resnet50.data import open_dataset
+from harness.benchmarks.resnet50.data import open_images
 from mlperf_registry.schema.benchmarks.resnet50 import ResNet50Options
 from mlperf_registry.schema.problem import NotReady
 from mlperf_registry.schema.sections import Data
@@ -31,7 +31,7 @@ def data(tmp_path: Path) -> Data:
 
 
 def test_images_come_out_normalised(data: Data) -> None:
-    dataset = open_dataset(data, OPTIONS, None)
+    dataset = open_images(data, OPTIONS, None)
     batch = dataset.load(np.array([2, 0]))["image"]
     assert (batch.dtype, batch.shape, batch.flags.c_contiguous) == (np.float32, (2, 1, 4, 6), True)
     assert batch[:, 0] == pytest.approx((PIXELS[[2, 0]].astype(float) - 50) / 20)
@@ -41,18 +41,18 @@ def test_images_come_out_normalised(data: Data) -> None:
 
 def test_paths_relative_to_the_scratch_space(data: Data, tmp_path: Path) -> None:
     relative = attrs.evolve(data, path="images.gz", map_path="labels")
-    assert len(open_dataset(relative, OPTIONS, tmp_path)) == 3
+    assert len(open_images(relative, OPTIONS, tmp_path)) == 3
 
 
 @pytest.mark.parametrize("change", [{"height": 5}, {"width": 4}])
 def test_images_of_another_size(data: Data, change: dict[str, int]) -> None:
     with pytest.raises(NotReady, match=r"shape \(3, 4, 6\)"):
-        open_dataset(data, attrs.evolve(OPTIONS, **change), None)
+        open_images(data, attrs.evolve(OPTIONS, **change), None)
 
 
 def test_another_number_of_samples(data: Data) -> None:
     with pytest.raises(NotReady, match=r"data\.sample_count"):
-        open_dataset(attrs.evolve(data, sample_count=4), OPTIONS, None)
+        open_images(attrs.evolve(data, sample_count=4), OPTIONS, None)
 
 
 @pytest.mark.parametrize(
@@ -69,15 +69,15 @@ def test_another_number_of_samples(data: Data) -> None:
 def test_a_damaged_file(data: Data, content: bytes) -> None:
     Path(data.path).write_bytes(content)
     with pytest.raises(NotReady, match=r"images\.gz cannot be read: .*Get the file again"):
-        open_dataset(data, OPTIONS, None)
+        open_images(data, OPTIONS, None)
 
 
 @pytest.mark.parametrize("field", ["path", "map_path"])
 def test_a_folder_where_a_file_belongs(data: Data, tmp_path: Path, field: str) -> None:
     with pytest.raises(NotReady, match=f"{tmp_path} is no file"):
-        open_dataset(attrs.evolve(data, **{field: str(tmp_path)}), OPTIONS, None)
+        open_images(attrs.evolve(data, **{field: str(tmp_path)}), OPTIONS, None)
 
 
 def test_a_missing_file_says_where_to_get_it(data: Data) -> None:
     with pytest.raises(NotReady, match="from the moon"):
-        open_dataset(attrs.evolve(data, path="/nowhere/images.gz", source="from the moon"), OPTIONS, None)
+        open_images(attrs.evolve(data, path="/nowhere/images.gz", source="from the moon"), OPTIONS, None)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from harness.benchmarks.resnet50.data import LabelledImages, open_dataset
+from harness.benchmarks.resnet50.data import LabelledImages, open_images
 from mlperf_registry.schema.benchmarks.resnet50 import ResNet50Options
 from mlperf_registry.schema.problem import ConfigError, NotReady
 from mlperf_registry.schema.sections import Data
@@ -57,7 +57,7 @@ def scratch(tmp_path: Path) -> Path:
 
 
 def opened(scratch: Path | None, data: Data = DATA, options: ResNet50Options = OPTIONS) -> LabelledImages:
-    return open_dataset(data, options, scratch)
+    return open_images(data, options, scratch)
 
 
 def reference(path: Path) -> npt.NDArray[np.float32]:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from acme_mlperf.options import ParityOptions
 from harness.benchmarks.accuracy_log import read_accuracy_log
 from harness.benchmarks.dataset import Score
-from mlperf_registry.schema.sections import Data
+from mlperf_registry.schema.workload import Workload
 
 
 @attrs.frozen(eq=False)
@@ -29,10 +29,11 @@ class Words:
         return {"word": self.bits[indices]}
 
 
-def open_words(data: Data, options: ParityOptions, scratch: Path | None) -> Words:
+def open_words(workload: Workload, scratch: Path | None) -> Words:
     """The words of a seed: nothing to download, so nothing can be missing."""
+    options = workload.benchmark.options
     random = np.random.default_rng(options.words_seed)
-    return Words(random.integers(0, 2, (data.sample_count, options.word_bits), np.uint8))
+    return Words(random.integers(0, 2, (workload.data.sample_count, options.word_bits), np.uint8))
 
 
 def score(log: Path, dataset: Words, options: ParityOptions) -> Score:
