@@ -33,13 +33,19 @@ class Core(Protocol):
 
     @property
     def capacity(self) -> int | None:
-        """Most requests to hold at a time, running and waiting; None: it queues as many as come."""
+        """Most requests to hold at a time, running and waiting; None: it queues as many as come. Known once open."""
 
     def open(self, generation: Generation, listener: Listener) -> None:
-        """Load the engine and wait until it answers. Raises NotReady or RunFailed; see Runner.open."""
+        """Load the engine and wait until it answers. Raises NotReady or RunFailed; see Runner.open.
+
+        The cores of a run open side by side, each on a thread of its own, where there are several.
+        """
 
     def submit(self, requests: Sequence[Request]) -> None:
-        """Take requests and return soon. Called from one thread at a time."""
+        """Take requests and return soon. Called from one thread at a time; may report before it returns.
+
+        An exception ends the run: RunFailed with a sentence, when the engine is dead. To fail single requests, report.
+        """
 
     def close(self) -> None:
         """End everything it started. Called once, also after a failure of ``open``."""

@@ -7,8 +7,9 @@ tokens. The harness numbers samples itself: an id is the position of a sample in
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Literal, Protocol
+from typing import ClassVar, Literal, Protocol, runtime_checkable
 
+import attrs
 import numpy as np
 import numpy.typing as npt
 
@@ -47,7 +48,10 @@ class Runner(Protocol):
 
     @property
     def depth(self) -> int:
-        """Full batches in flight that keep every device busy while the next ones form; known once open."""
+        """Full batches in flight that keep every device busy while the next ones form; known once open.
+
+        Where the engine batches: samples.
+        """
 
     def open(self, run: Run, qsl: QSL, sink: Sink) -> None:
         """Load the engine and start threads. Raises NotReady or RunFailed; samples may not be loaded yet."""
@@ -63,3 +67,22 @@ class Runner(Protocol):
 
     def close(self) -> None:
         """Free everything. Called once, also after a failure of ``open``."""
+
+
+@attrs.frozen(kw_only=True)
+class TokenFlow:
+    """How an engine of language models gets on."""
+
+    tokens: int
+    """Output tokens since it was opened."""
+    running: int
+    """Samples that it is generating answers of."""
+
+
+@runtime_checkable
+class Metered(Protocol):
+    """A Runner that can say how its output tokens come."""
+
+    @property
+    def token_flow(self) -> TokenFlow:
+        """How it gets on; read from any thread while the runner is open."""

@@ -47,8 +47,10 @@ class Session:
         self.settings = settings
         self.qsl = qsl
         self.runner = runner
-        self.batch_size = run.workload.builder.samples_at_once(run.workload.benchmark.components[0])
-        """Samples in a full batch of the first component, which is what queries meet."""
+        self.batch_size = 1
+        """Samples in a full batch of the first component, which is what queries meet; 1 where the engine batches."""
+        if runner.batching == "harness":
+            self.batch_size = run.workload.builder.samples_at_once(run.workload.benchmark.components[0])
         self._done: SimpleQueue[int] = SimpleQueue()
         self.sut = SUT(
             runner,

@@ -1,0 +1,42 @@
+"""generation_of(): how answers are made in a run, from its benchmark's options and its scenario."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from harness.llm.request import Generation
+from mlperf_registry.schema.run import Run
+
+
+class GenerationOptions(Protocol):
+    """The options of a benchmark that say how answers are made; see Generation for what each means."""
+
+    max_output_tokens: int
+    min_output_tokens: int
+    temperature: float
+    top_p: float
+    top_k: int
+    sampling_seed: int | None
+    stop_token_ids: tuple[int, ...]
+    ignore_eos: bool
+
+
+def generation_of(run: Run) -> Generation:
+    """The limits and the sampling of the answers of ``run``, the same in each of its tests."""
+    options: GenerationOptions = run.workload.benchmark.options
+    return Generation(
+        max_tokens=options.max_output_tokens,
+        min_tokens=options.min_output_tokens,
+        temperature=options.temperature,
+        top_p=options.top_p,
+        top_k=options.top_k,
+        seed=options.sampling_seed,
+        stop_token_ids=tuple(options.stop_token_ids),
+        ignore_eos=options.ignore_eos,
+        streaming=_streaming(run),
+    )
+
+
+def _streaming(run: Run) -> bool:
+    # Offline has no first tokens, and a stream costs an engine time for each token of each answer.
+    return any(test.settings.use_token_latencies and test.settings.scenario != "Offline" for test in run.tests.values())
