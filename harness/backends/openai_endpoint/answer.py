@@ -1,0 +1,177 @@
+"""Answer: the tokens of one request, out of the body of its response, as a stream of events or whole.
+
+What a server leaves out or gets wrong is a Wrong with a sentence; nothing is guessed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from harness.backends.openai_endpoint.interface import Interface
+from harness.llm.request import Tokens
+
+Encode = Callable[[str], list[int]]
+"""Text to token ids, without special tokens."""
+
+_DONE = b"[DONE]"
+_FAILED = ("abort", "error", "content_filter")
+_loads = json.loads
+
+
+class Wrong(Exception):
+    """What is wrong with an answer: the end of a sentence that begins with the server."""
+
+
+class Answer:
+    """The answer to one request, put together."""
+
+    __slots__ = ("_body", "_done", "_encode", "_finish_reason", "_interface", "_rest", "_text", "_usage", "ids", "made")
+
+    def __init__(self, interface: Interface, encode: Encode | None) -> None:
+        self._interface = interface
+        self._encode = encode
+        self._body: list[bytes] = []
+        self._rest = b""
+        self._done = False
+        self._text: list[str] = []
+        self._usage: int | None = None
+        self._finish_reason: str | None = None
+        self.ids: list[int] = []
+        """Token ids so far, where the server sends them."""
+        self.made = 0
+        """Tokens so far; pieces of text so far, where it sends text."""
+
+    def take(self, body: bytes) -> None:
+        """Take what has come of the body.
+
+        Raises:
+            Wrong: when it is no event of the API, or tells of an error.
+        """
+        if not self._interface.generation.streaming:
+            self._body.append(body)
+            return
+        if self._rest:
+            body = self._rest + body
+        # Every server writes one line of data an event, so that its end is the event's.
+        *lines, self._rest = body.split(b"\n")
+        for line in lines:
+            if line.startswith(b"data:"):
+                data = line[5:].strip()
+                if data == _DONE:
+                    self._done = True
+                else:
+                    self._take_object(data)
+
+    def first(self) -> Tokens:
+        """The tokens that have come so far; asked once, when there are any."""
+        if self._encode is None:
+            return np.array(self.ids, np.int32)
+        return np.array(self._encode("".join(self._text))[:1], np.int32)
+
+    def finish(self) -> Tokens:
+        """All tokens, once the response is complete.
+
+        Raises:
+            Wrong: when the answer is cut off, empty, or not as long as it says or as was asked for.
+        """
+        if not self._interface.generation.streaming:
+            self._take_object(b"".join(self._body))
+        else:
+            if self._rest.startswith(b"data:"):  # a last line without its end
+                self.take(b"\n")
+            if not self._done:
+                raise Wrong(f"ended a stream before its end, after {self.made} tokens")
+        if self._finish_reason in _FAILED:
+            raise Wrong(f"ended an answer with the reason {self._finish_reason!r}")
+        return self._checked() if self._encode is None else self._encoded(self._encode)
+
+    def _take_object(self, data: bytes) -> None:
+        try:
+            found: Any = _loads(data)
+            choices = found.get("choices")
+            if choices:
+                self._take_choice(choices[0])
+            elif "error" in found:
+                raise Wrong(f"answered with an error: {error_message(data)}")
+            elif choices is None:
+                raise Wrong(f"answered without choices: {_shown(data)}")
+            usage = found.get("usage")
+            if usage is not None:
+                self._usage = int(usage["completion_tokens"])
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise Wrong(f"sent what is no object of this API: {_shown(data)}") from error
+
+    def _take_choice(self, choice: dict[str, Any]) -> None:
+        reason = choice.get("finish_reason")
+        if reason is not None:
+            self._finish_reason = reason
+        if self._encode is None:
+            ids = choice.get("token_ids")
+            if ids:
+                self.ids += ids
+                self.made += len(ids)
+            elif ids is None and _text(choice):
+                raise Wrong(
+                    "sent text without token ids, which it sent before the run: several servers behind one address?"
+                )
+            return
+        text = _text(choice)
+        if text:
+            self._text.append(text)
+            self.made += 1
+
+    def _checked(self) -> Tokens:
+        wanted, count = self._interface.generation, len(self.ids)
+        if count == 0:
+            raise Wrong("sent an empty answer")
+        if self._usage is not None and self._usage != count:
+            raise Wrong(f"says that it made {self._usage} tokens, and sent {count}")
+        low = wanted.max_tokens if wanted.ignore_eos else wanted.min_tokens
+        if not low <= count <= wanted.max_tokens:
+            asked = f"{low}" if low == wanted.max_tokens else f"{low} to {wanted.max_tokens}"
+            raise Wrong(f"sent {count} tokens where {asked} were asked for")
+        try:
+            return np.array(self.ids, np.int32)
+        except (OverflowError, ValueError, TypeError):
+            raise Wrong("sent token ids that are no 32-bit integers") from None
+
+    def _encoded(self, encode: Encode) -> Tokens:
+        tokens = np.array(encode("".join(self._text)), np.int32)
+        count = len(tokens)
+        if count == 0:
+            raise Wrong("sent an empty answer")
+        # Text is not always cut into tokens as it was made of them, and end tokens have none: about the same is right.
+        if self._usage is not None and abs(self._usage - count) > 4 + self._usage / 4:
+            raise Wrong(
+                f"says that it made {self._usage} tokens, and model.tokenizer_path makes {count} of its text: the "
+                "tokeniser is not the model's"
+            )
+        return tokens
+
+
+def error_message(body: bytes) -> str:
+    """What a body says is wrong: its message where it is an error of the API, else its beginning."""
+    try:
+        found = json.loads(body)
+        error = found.get("error", found)
+        message = error if isinstance(error, str) else error.get("message") or error.get("detail")
+    except (ValueError, AttributeError):
+        message = None
+    return " ".join(str(message).split())[:300] if message else _shown(body)
+
+
+def _text(choice: dict[str, Any]) -> str:
+    """Text of a choice: of completions, or of a chat's message or piece of one, thoughts included."""
+    text = choice.get("text")
+    if text is None:
+        said = choice.get("delta") or choice.get("message") or {}
+        text = f"{said.get('reasoning_content') or ''}{said.get('content') or ''}"
+    return str(text)
+
+
+def _shown(body: bytes) -> str:
+    return repr(body[:120].decode("utf-8", "replace")) if body else "nothing"

@@ -1,0 +1,125 @@
+"""Interface: which of a server's APIs is called, how a request is written for it, and how its answers are read.
+
+OpenAI's API has neither token ids in answers nor half of the limits that MLPerf sets; each kind of server adds its own.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Literal
+
+import attrs
+
+from harness.llm.request import Generation, Request
+
+Api = Literal["tokens", "completions", "chat"]
+"""``tokens``: vLLM's own, token ids in and out; the others are OpenAI's."""
+Kind = Literal["vllm", "tensorrt_llm", "llama_cpp", "openai"]
+"""Who made the server; ``openai`` for one that keeps to OpenAI's words."""
+
+PATHS: dict[Api, str] = {
+    "tokens": "/inference/v1/generate",
+    "completions": "/v1/completions",
+    "chat": "/v1/chat/completions",
+}
+KINDS: dict[str, Kind] = {"vllm": "vllm", "tensorrt_llm": "tensorrt_llm", "llamacpp": "llama_cpp"}
+"""What servers call themselves in the ``owned_by`` of their models."""
+
+_FINAL_ONLY = 2
+"""vLLM's RequestOutputKind of an answer that is built once, at its end."""
+
+
+@attrs.frozen
+class Envelope:
+    """The JSON of a request but for its prompt."""
+
+    before: bytes
+    after: bytes
+    takes_text: bool
+
+    def body(self, request: Request) -> bytes:
+        """The JSON of a request.
+
+        Raises:
+            ValueError: when the API takes text and the data set has none; a sentence.
+        """
+        if self.takes_text:
+            if request.text is None:
+                raise ValueError("The API chat takes prompts as text, and the data set has token ids only.")
+            prompt = json.dumps([{"role": "user", "content": request.text}])
+        else:
+            prompt = str(request.prompt.tolist())  # JSON as well, in three quarters of json.dumps's time
+        return self.before + prompt.encode() + self.after
+
+
+@attrs.frozen(kw_only=True)
+class Interface:
+    """Everything that is the same for all requests to a server."""
+
+    api: Api
+    kind: Kind
+    model: str
+    """The name under which the server has it."""
+    generation: Generation
+    tokenizer: str | None = None
+    """tokenizer.json that makes token ids of answers; None: the server sends ids."""
+
+    @property
+    def path(self) -> str:
+        """Path of the API."""
+        return PATHS[self.api]
+
+    @property
+    def takes_text(self) -> bool:
+        """Whether prompts are sent as text."""
+        return self.api == "chat"
+
+    def envelope(self) -> Envelope:
+        """What is around the prompt in every request."""
+        key = {"tokens": "token_ids", "completions": "prompt", "chat": "messages"}[self.api]
+        rest = json.dumps({"model": self.model, **self._limits()})
+        return Envelope(b'{"%s": ' % key.encode(), b", " + rest[1:].encode(), self.takes_text)
+
+    def _limits(self) -> dict[str, Any]:
+        wanted = self.generation
+        stream: dict[str, Any] = {"stream": wanted.streaming}
+        if wanted.streaming:
+            stream["stream_options"] = {"include_usage": True}
+        sampling: dict[str, Any] = {
+            "max_tokens": wanted.max_tokens,
+            "temperature": wanted.temperature,
+            "top_p": wanted.top_p,
+            **({} if wanted.seed is None else {"seed": wanted.seed}),
+        }
+        if self.kind == "openai":
+            if wanted.top_k == 1:
+                sampling["temperature"] = 0.0
+            return {**sampling, **stream}
+        # Said even where it is the default: a server takes what is not said from the model's generation_config.json.
+        sampling |= {"top_k": wanted.top_k, "min_p": 0.0, "ignore_eos": wanted.ignore_eos}
+        if self.kind == "llama_cpp":
+            return {**sampling, "repeat_penalty": 1.0, "cache_prompt": False, **stream}
+        sampling |= {
+            "repetition_penalty": 1.0,
+            "min_tokens": wanted.min_tokens,
+            "stop_token_ids": list(wanted.stop_token_ids),
+        }
+        if self.api == "tokens":
+            if not wanted.streaming:
+                sampling["output_kind"] = _FINAL_ONLY
+            return {"sampling_params": {**sampling, "detokenize": False}, **stream}
+        asks_ids = {"return_token_ids": True} if self.kind == "vllm" else {"detokenize": False}
+        return {**sampling, **({} if self.tokenizer else asks_ids), **stream}
+
+    def unkept(self) -> str | None:
+        """A limit of the generation that this kind of server cannot be told, as a sentence; None: it keeps them all."""
+        wanted = self.generation
+        if self.kind in ("vllm", "tensorrt_llm"):
+            return None
+        if wanted.min_tokens > 1:
+            return f"It cannot be told to make {wanted.min_tokens} tokens at least (benchmark.options.min_output_tokens)."
+        if self.kind == "openai" and wanted.ignore_eos:
+            return "It cannot be told to go on after the model's end token (benchmark.options.ignore_eos)."
+        if self.kind == "openai" and wanted.top_k > 1:
+            return f"It cannot be told to sample from {wanted.top_k} tokens (benchmark.options.top_k)."
+        return None
