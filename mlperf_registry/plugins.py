@@ -41,6 +41,7 @@ OUR_BENCHMARKS = {
             options="mlperf_registry.schema.benchmarks.llm:LlmOptions",
             dataset="harness.benchmarks.llm.data:open_dataset",
             accuracy="harness.benchmarks.llm.accuracy:score",
+            random_weights="harness.benchmarks.llm.architecture:random_checkpoint",
             random_data="harness.benchmarks.llm.random_prompts:open_random_prompts",
         ),
         # Families whose configurations are here before the code that runs them.
@@ -113,6 +114,27 @@ _TENSORRT_LLM_READS = (
     "benchmark.options.whisper_decoder_build_flags",
 )
 
+_VLLM_READS = (
+    "model.weights",
+    "builder.precision",
+    "llm.tensor_parallelism",
+    "llm.pipeline_parallelism",
+    "llm.moe_expert_parallelism",
+    "llm.trtllm_checkpoint_flags.kv_cache_dtype",
+    "llm.trtllm_runtime_flags.max_batch_size",
+    "llm.trtllm_runtime_flags.max_num_tokens",
+    "llm.trtllm_runtime_flags.enable_chunked_context",
+    "llm.trtllm_runtime_flags.cuda_graph_batch_sizes",
+    "backend.options.gpu_memory_utilization",
+    "backend.options.max_model_len",
+    "backend.options.quantization",
+    "backend.options.performance_mode",
+    "backend.options.async_scheduling",
+    "backend.options.enforce_eager",
+    "backend.options.enable_prefix_caching",
+    "backend.options.engine_args",
+)
+
 
 def _tensorrt(name: str, *, distribution: str, extra: str) -> BackendPlugin:
     """The entry of one library behind the seam, whose backend has the name of its module."""
@@ -157,9 +179,11 @@ OUR_BACKENDS = {
         ),
         BackendPlugin(
             name="vllm",
-            builder=None,
-            runner=None,
-            reads=("builder.precision", "llm.tensor_parallelism", "llm.pipeline_parallelism"),
+            options="mlperf_registry.schema.backends.vllm:VllmOptions",
+            builder="harness.backends.vllm.builder:VllmBuilder",
+            runner="harness.backends.vllm.runner:VllmRunner",
+            reads=_VLLM_READS,
+            takes="folder",
             imports=("vllm",),
             distribution="vllm",
             extra="vllm",

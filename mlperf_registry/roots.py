@@ -104,3 +104,17 @@ def resolve_file(location: str | None, scratch: Path | None, *, source: str) -> 
     if not os.access(path, os.R_OK):
         raise NotReady(f"{path} may not be read by this user: change its permissions.")
     return path
+
+
+def resolve_folder(location: str | None, scratch: Path | None, *, source: str) -> Path:
+    """``resolve_path`` of what must be a folder.
+
+    Raises:
+        NotReady: as ``resolve_path``, and when a file lies there or the folder may not be read.
+    """
+    path = resolve_path(location, scratch, source=source)
+    if not path.is_dir():
+        raise NotReady(f"{path} is a file, and the folder of a checkpoint belongs there: set the path of the folder.")
+    if not os.access(path, os.R_OK | os.X_OK):
+        raise NotReady(f"{path} may not be read by this user: change its permissions.")
+    return path

@@ -75,7 +75,7 @@ def make_cache(workload: Workload, scratch: Path | None, progress: Progress) -> 
     if dataset is None:
         raise NotReady(f"Benchmarks of the family {workload.benchmark.family} have no calibration set here.")
     progress.phase("calibrate", f"INT8 ranges of {workload.benchmark.id}")
-    model = find_model(workload, scratch)
+    model = _network(workload, scratch)
     text = plugins.load(plugin.calibrate)(model, _Batches.of(dataset, workload), _paced(progress))
     if text is None:
         return None
@@ -94,7 +94,7 @@ def make_cache(workload: Workload, scratch: Path | None, progress: Progress) -> 
 
 def _places(workload: Workload, scratch: Path | None) -> list[Path]:
     """Where the cache may lie: the first that is there is taken, and the first of all is where one is made."""
-    model, named = find_model(workload, scratch), workload.builder.cache_file
+    model, named = _network(workload, scratch), workload.builder.cache_file
     if named is not None:
         shipped = package_file(named)
         folders = [folder for folder in (scratch, model.parent) if folder is not None]
@@ -102,6 +102,12 @@ def _places(workload: Workload, scratch: Path | None) -> list[Path]:
     home = user_cache_folder(os.environ) if scratch is None else scratch
     made = home / "calibration" / f"{workload.benchmark.id}-{model_digest(model)[:16]}{SHIPPED_SUFFIX}"
     return [made, model.with_suffix(SHIPPED_SUFFIX)]
+
+
+def _network(workload: Workload, scratch: Path | None) -> Path:
+    model = find_model(workload, scratch)
+    assert model is not None, "a backend that is calibrated takes a network"
+    return model
 
 
 @attrs.frozen

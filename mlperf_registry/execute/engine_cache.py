@@ -83,8 +83,9 @@ def get_engine(
 
 
 def _build(folder: Path, key: str, recipe: Recipe, *, why: str, report: Callable[[str], None] | None) -> Engine:
-    # Most engines are about as large as their model.
-    require_room(folder, what="an engine", size=Path(recipe.model_path).stat().st_size)
+    # Most engines are about as large as the file of their model; one of a checkpoint's folder names the folder.
+    size = Path(recipe.model_path).stat().st_size if recipe.model_path else 0
+    require_room(folder, what="an engine", size=size)
     assembly = Path(tempfile.mkdtemp(dir=folder, prefix=f".{key}."))
     try:
         builder = plugins.load(recipe.builder)()

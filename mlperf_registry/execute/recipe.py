@@ -31,11 +31,12 @@ _EXTERNAL = b"\n\x08location\x12"
 def make_recipe(workload: Workload, scratch: Path | None) -> Recipe:
     """What the builder of the workload's backend is given.
 
-    The model must be one file: its digest stands for all of it.
+    An ONNX model must be one file: its digest stands for all of it.
 
     Raises:
         NotReady: when the benchmark's harness, the model or the engine library is missing, the library does not say its
-            version, the model is a folder or keeps tensors in other files, or the GPU to build for is absent.
+            version, the model is not what the library takes or keeps tensors in other files, or the GPU to build for is
+            absent.
     """
     plugins.require_harness(workload.benchmark.family)
     plugin = plugins.backend(workload.backend.name)
@@ -44,7 +45,7 @@ def make_recipe(workload: Workload, scratch: Path | None) -> Recipe:
     read = {path: found for path in plugin.reads if (found := value_at(workload, path)) is not None}
     device = device_of(workload)
     model = find_model(workload, scratch)
-    if workload.model.weights == "trained":  # a random network was made in one piece
+    if model is not None and workload.model.weights == "trained":  # a random network was made in one piece
         _require_whole(model)
     cache = find_cache(workload, scratch)
     return Recipe(
@@ -53,7 +54,7 @@ def make_recipe(workload: Workload, scratch: Path | None) -> Recipe:
         builder=plugin.builder,
         builder_version=plugins.load(plugin.builder).version,
         device=device,
-        model_path=str(model),
+        model_path="" if model is None else str(model),
         model_sha256=model_digest(model),
         calibration_path=None if cache is None else str(cache),
         calibration_sha256=None if cache is None else sha256_of(cache),

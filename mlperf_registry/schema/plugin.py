@@ -5,6 +5,8 @@ An entry holds only strings, so that listing plug-ins imports none of their code
 
 from __future__ import annotations
 
+from typing import Literal
+
 import attrs
 
 
@@ -26,8 +28,9 @@ class BenchmarkPlugin:
     """Callable ``(data: Data, builder: Builder, options, scratch: Path | None) -> Dataset`` of the calibration set,
     whose samples come as float32; raises NotReady where it is missing. None: it has none."""
     random_weights: str | None = None
-    """Callable ``(model: Model, options) -> bytes``, for ``model.weights=random``: an ONNX file made from the
-    architecture alone, the same each time. None: no code makes its networks."""
+    """Callable ``(model: Model, options) -> bytes | dict[str, bytes]``, for ``model.weights=random``: an ONNX file made
+    from the architecture alone, or the files of a checkpoint's folder, by name; the same each time. None: no code makes
+    its networks."""
     random_data: str | None = None
     """Callable ``(data: Data, options) -> Dataset``: seeded samples for such a network, which needs no others."""
     fault: str | None = None
@@ -65,6 +68,8 @@ class BackendPlugin:
     calibration cache, None for a network that quantises itself. None: its engines need no cache."""
     reads: tuple[str, ...]
     """Paths of the workload that the builder reads: it is handed exactly these, and they make the engine key."""
+    takes: Literal["file", "folder", "nothing"] = "file"
+    """What a model is to it: one file, the folder of a checkpoint, or nothing, since a server has it."""
     precisions: tuple[str, ...] = ()
     """Number formats that ``builder.precision`` may name; empty: all of the schema's."""
     imports: tuple[str, ...] = ()

@@ -23,6 +23,11 @@ class Model:
         applies=Applies(benchmarks=TOKENS),
         default=None,
     )
+    architecture: str | None = knob(
+        "Name of the public architecture of a language model, for random weights.",
+        applies=Applies(benchmarks=TOKENS),
+        default=None,
+    )
     source: str = knob("Where to get the model, for the one who lacks it.", default="")
     input_name: str | None = knob("Name of the graph's input tensor.", default=None)
     output_name: str | None = knob("Name of the graph's output tensor that accuracy reads.", default=None)

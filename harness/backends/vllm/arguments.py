@@ -1,0 +1,99 @@
+"""From a recipe to the arguments of vLLM's engine: what the config's fields are called there.
+
+Imports no vLLM: `mlperf build` and the tests need none.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from mlperf_registry.schema.problem import ConfigError, NotReady, Problem
+
+READS = {
+    "llm.tensor_parallelism": "tensor_parallel_size",
+    "llm.pipeline_parallelism": "pipeline_parallel_size",
+    "llm.trtllm_checkpoint_flags.kv_cache_dtype": "kv_cache_dtype",
+    "llm.trtllm_runtime_flags.max_batch_size": "max_num_seqs",
+    "llm.trtllm_runtime_flags.max_num_tokens": "max_num_batched_tokens",
+    "llm.trtllm_runtime_flags.enable_chunked_context": "enable_chunked_prefill",
+    "llm.trtllm_runtime_flags.cuda_graph_batch_sizes": "cudagraph_capture_sizes",
+    "backend.options.gpu_memory_utilization": "gpu_memory_utilization",
+    "backend.options.max_model_len": "max_model_len",
+    "backend.options.quantization": "quantization",
+    "backend.options.performance_mode": "performance_mode",
+    "backend.options.async_scheduling": "async_scheduling",
+    "backend.options.enforce_eager": "enforce_eager",
+    "backend.options.enable_prefix_caching": "enable_prefix_caching",
+}
+"""Path of the workload to the argument that takes its value; what is not set is left to vLLM."""
+
+_DTYPES = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
+_QUANTIZED = {"fp8": "fp8"}
+"""Precisions that vLLM quantises to while it loads; others need a checkpoint that was quantised before."""
+_OURS = ("model", "device_ids", "skip_tokenizer_init", "stream_interval")
+"""Arguments that the harness sets itself."""
+
+
+def engine_arguments(values: dict[str, Any], checkpoint: Path) -> dict[str, Any]:
+    """Keyword arguments of vLLM's EngineArgs, less the model's folder and the devices.
+
+    Args:
+        values: of a Recipe.
+        checkpoint: folder of the model; whether it is quantised decides what a precision means.
+
+    Raises:
+        ConfigError: for a precision that neither vLLM nor the checkpoint has, or an argument that is the harness's own.
+        NotReady: when the folder is no checkpoint.
+    """
+    further = dict(values.get("backend.options.engine_args") or {})
+    taken = sorted(set(further) & set(_OURS))
+    if taken:
+        message = f"sets {', '.join(taken)}, which the harness sets itself"
+        raise ConfigError([Problem("backend.options.engine_args", message)])
+    named = {argument: values[path] for path, argument in READS.items() if values.get(path) is not None}
+    if (values.get("llm.moe_expert_parallelism") or 1) > 1:
+        named["enable_expert_parallel"] = True
+    if values.get("model.weights") == "random":
+        named["load_format"] = "dummy"
+    if "quantization" not in named:
+        named.update(_precision(values.get("builder.precision"), quantized_as(checkpoint)))
+    return {"disable_log_stats": True, **named, **further}
+
+
+def quantized_as(checkpoint: Path) -> str | None:
+    """How a checkpoint says that it was quantised, in its own words; None where it was not.
+
+    Raises:
+        NotReady: when the folder has no config.json that can be read.
+    """
+    path = checkpoint / "config.json"
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise NotReady(
+            f"{checkpoint} is no checkpoint of a language model: {path.name} cannot be read ({error}). model.path is "
+            "the folder that holds config.json and the weights."
+        ) from error
+    said = config.get("quantization_config")
+    if isinstance(said, dict):
+        return str(said.get("quant_algo") or said.get("quant_method") or "quantised")
+    return "as hf_quant_config.json says" if (checkpoint / "hf_quant_config.json").is_file() else None
+
+
+def _precision(precision: object, quantized: str | None) -> dict[str, Any]:
+    named = set(precision.values()) if isinstance(precision, dict) else {precision}
+    if len(named) > 1:
+        message = f"is {', '.join(sorted(map(str, named)))}, and one model has one"
+        raise ConfigError([Problem("builder.precision", message)])
+    (wanted,) = named or {None}
+    if wanted is None or quantized is not None:  # a quantised checkpoint is loaded as it is
+        return {}
+    if wanted in _DTYPES:
+        return {"dtype": _DTYPES[wanted]}
+    if wanted in _QUANTIZED:
+        return {"quantization": _QUANTIZED[wanted]}
+    message = f"is {wanted}, and the checkpoint is not quantised: vLLM itself quantises to {', '.join(_QUANTIZED)}"
+    hint = "set model.path to a checkpoint quantised so, or backend.options.quantization to a method of vLLM's"
+    raise ConfigError([Problem("builder.precision", message, hint=hint)])

@@ -1,0 +1,40 @@
+"""Which GPUs each core of an engine has: the groups that a model's instances are spread over."""
+
+from __future__ import annotations
+
+from mlperf_registry.schema.problem import ConfigError, Problem
+from mlperf_registry.schema.workload import Workload
+
+Devices = tuple[int, ...]
+"""Indices of the GPUs of one core, among those that this process sees."""
+
+
+def device_groups(workload: Workload) -> tuple[Devices, ...]:
+    """The GPUs of each core: those of ``llm.gpu_rank_map``, or as many groups as the system's GPUs make.
+
+    Raises:
+        ConfigError: when a group has not as many GPUs as tensor and pipeline parallelism take, or they do not come out
+            even.
+    """
+    llm, runtime = workload.llm, workload.runtime
+    size = (llm.tensor_parallelism or 1) * (llm.pipeline_parallelism or 1)
+    if llm.gpu_rank_map is not None:
+        groups = tuple(tuple(map(int, group.split(","))) for group in llm.gpu_rank_map.split("&"))
+        wrong = next((group for group in groups if len(group) != size), None)
+        if wrong is not None:
+            message = f"gives an instance {len(wrong)} GPUs, and tensor times pipeline parallelism takes {size}"
+            raise ConfigError([Problem("llm.gpu_rank_map", message)])
+        if len({gpu for group in groups for gpu in group}) != size * len(groups):
+            raise ConfigError([Problem("llm.gpu_rank_map", "gives a GPU to two instances")])
+        return groups
+    gpus = runtime.gpu_indices or tuple(range(max(1, workload.system.accelerator_count)))
+    if len(gpus) % size:
+        message = f"needs {size} GPUs for each instance, tensor times pipeline parallelism, and {len(gpus)} are used"
+        hint = "runtime.gpu_indices names those to use, llm.gpu_rank_map those of each instance"
+        raise ConfigError([Problem("llm.tensor_parallelism", message, hint=hint)])
+    return tuple(gpus[first : first + size] for first in range(0, len(gpus), size))
+
+
+def named(devices: Devices) -> str:
+    """What messages call the core of these GPUs."""
+    return f"GPU {','.join(map(str, devices))}"
