@@ -15,7 +15,10 @@ class Listener(Protocol):
         """The first token (or the few that came with it) of each request is out; only where answers stream."""
 
     def progress(self, tokens: int) -> None:
-        """So many output tokens more have come, for the progress line; never needed for correctness."""
+        """So many output tokens more have come: for the progress line, and to tell a long answer from a hung engine.
+
+        A run without one of these or a complete answer for ``runtime.stall_timeout`` is ended.
+        """
 
     def finish(self, ids: Sequence[int], outputs: Sequence[Tokens]) -> None:
         """The answers are complete: all output tokens of each, the first included."""

@@ -12,6 +12,7 @@ class GenerationOptions(Protocol):
     """The options of a benchmark that say how answers are made; see Generation for what each means."""
 
     max_output_tokens: int
+    max_output_tokens_accuracy: int | None
     min_output_tokens: int
     temperature: float
     top_p: float
@@ -22,10 +23,14 @@ class GenerationOptions(Protocol):
 
 
 def generation_of(run: Run) -> Generation:
-    """The limits and the sampling of the answers of ``run``, the same in each of its tests."""
+    """The limits and the sampling of the answers of ``run``, narrowed to the test that is played."""
     options: GenerationOptions = run.workload.benchmark.options
+    tests = run.tests.values()
+    longest = options.max_output_tokens
+    if options.max_output_tokens_accuracy is not None and all(test.mode == "AccuracyOnly" for test in tests):
+        longest = options.max_output_tokens_accuracy
     return Generation(
-        max_tokens=options.max_output_tokens,
+        max_tokens=longest,
         min_tokens=options.min_output_tokens,
         temperature=options.temperature,
         top_p=options.top_p,
@@ -33,10 +38,6 @@ def generation_of(run: Run) -> Generation:
         seed=options.sampling_seed,
         stop_token_ids=tuple(options.stop_token_ids),
         ignore_eos=options.ignore_eos,
-        streaming=_streaming(run),
+        # Offline has no first tokens, and a stream costs an engine time for each token of each answer.
+        streaming=any(test.settings.use_token_latencies and test.settings.scenario != "Offline" for test in tests),
     )
-
-
-def _streaming(run: Run) -> bool:
-    # Offline has no first tokens, and a stream costs an engine time for each token of each answer.
-    return any(test.settings.use_token_latencies and test.settings.scenario != "Offline" for test in run.tests.values())

@@ -14,6 +14,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import attrs
+
 from harness.benchmarks.dataset import Dataset
 from harness.loadgen.binding import loadgen
 from harness.loadgen.events import Events
@@ -56,8 +58,8 @@ def run_test(
         raise RunFailed(f"run.json has no test {name!r}; it has {', '.join(run.tests)}.")
     test = run.tests[name]
     make_test_settings(test.settings, test.mode)  # a missing rate is said before minutes go into loading
-    session = open_session(run, test.settings, events, dataset, runner)
-    watch.attend(session.sut)
+    session = open_session(attrs.evolve(run, tests={name: test}), test.settings, events, dataset, runner)
+    watch.attend(session.sut, session.runner)
     events.phase("warmup")
     session.warm_up()
     session.sut.restart(Answers.to_loadgen(), expected_samples(test, session.qsl.total))

@@ -1,7 +1,8 @@
 """Events: what a child process tells its parent while it works, as JSON lines on a pipe.
 
     {"event": "phase", "name": "load" | "warmup" | "probe" | "run" | "close" | "write"}
-    {"event": "progress", "issued": n, "completed": n, "elapsed_s": x}     twice a second in every phase
+    {"event": "progress", "issued": n, "completed": n, "elapsed_s": x}     twice a second in every phase; with
+        "tokens": {"count": n, "running": n, "waiting": n, "ttft_ns": n, "tpot_ns": n} from a language model
     {"event": "done", "failures": [...]}
     {"event": "probe", "samples_per_second": x, "latency_ns": n, "multi_stream_latency_ns": n}
     {"event": "note", "message": "..."}
@@ -52,9 +53,16 @@ class Events:
         finally:
             self.phase(before)
 
-    def progress(self, *, issued: int, completed: int, elapsed_s: float) -> None:
-        """Samples of the current run or exercise so far."""
-        self._send("progress", issued=issued, completed=completed, elapsed_s=round(elapsed_s, 3))
+    def progress(
+        self, *, issued: int, completed: int, elapsed_s: float, tokens: dict[str, int | None] | None = None
+    ) -> None:
+        """Samples of the current run or exercise so far.
+
+        ``tokens``, of a language model: ``count`` of output tokens since it was opened, samples ``running`` and
+        ``waiting``, 99th percentiles ``ttft_ns`` and ``tpot_ns`` where there are such times.
+        """
+        of_tokens = {} if tokens is None else {"tokens": tokens}
+        self._send("progress", issued=issued, completed=completed, elapsed_s=round(elapsed_s, 3), **of_tokens)
 
     def done(self, *, failures: list[str]) -> None:
         """The test ended, valid or not."""
@@ -66,9 +74,9 @@ class Events:
         samples_per_second: float,
         peak_samples_per_second: float,
         latency_ns: int,
-        multi_stream_latency_ns: int,
+        multi_stream_latency_ns: int | None,
     ) -> None:
-        """What the probe measured."""
+        """What the probe measured; no latency of MultiStream where the benchmark has no such scenario."""
         self._send(
             "probe",
             samples_per_second=samples_per_second,

@@ -23,6 +23,7 @@ Integers = npt.NDArray[np.int64]
 _COLUMNS = ("loadgen_id", "index", "issue_ns", "complete_ns", "first_token_ns", "token_count")
 _SMALLEST = 1 << 16
 _LARGEST = 1 << 26
+_LOOKED_AT = 4096
 
 
 class Samples:
@@ -159,6 +160,19 @@ class Samples:
             self.completed += len(still_open)
             return still_open, still_open[self.first_token_ns[still_open] == 0]
 
+    def token_latencies(self) -> tuple[int | None, int | None]:
+        """99th percentiles so far, in ns: TTFT, and TPOT of the answers of two tokens or more; None where none is.
+
+        Of a few thousand samples spread over all: for people who watch, and cheap however long the run is.
+        """
+        with self._lock:
+            rows = slice(0, self.issued, 1 + self.issued // _LOOKED_AT)
+            issue, complete = self.issue_ns[rows].copy(), self.complete_ns[rows].copy()
+            first, counts = self.first_token_ns[rows].copy(), self.token_count[rows].copy()
+        begun = first > 0
+        ended = begun & (complete > 0) & (counts > 1)
+        return _p99((first - issue)[begun]), _p99((complete - first)[ended] / (counts[ended] - 1))
+
     def loadgen_ids(self, ids: Integers) -> list[int]:
         """LoadGen's own ids of samples."""
         return [self._loadgen_id[ids.item()]] if len(ids) == 1 else self.loadgen_id[ids].tolist()
@@ -187,3 +201,7 @@ class Samples:
         content = io.BytesIO()
         np.savez(content, started_unix=np.float64(self.started_unix), **columns)
         write_bytes(path, content.getvalue())
+
+
+def _p99(times: npt.NDArray[Any]) -> int | None:
+    return int(np.percentile(times, 99)) if len(times) else None

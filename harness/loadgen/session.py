@@ -27,6 +27,9 @@ from mlperf_registry.schema.run import Run
 ONE_QUERY_AT_A_TIME = ("SingleStream", "MultiStream")
 """LoadGen's scenarios in which a query is issued only when the one before is answered."""
 
+WARM_UP_SAMPLES = 64
+"""Most samples of a round where the engine batches: it has a thousand at once, each of which may take a minute."""
+
 
 @attrs.frozen
 class Exercise:
@@ -87,14 +90,25 @@ class Session:
     def warm_up(self) -> None:
         """Execute full batches and queries of the scenario for ``runtime.warmup_duration``, unseen by LoadGen.
 
+        Where the engine batches: rounds of as many samples as it has at once, for so long, or
+        ``llm.warmup_iterations`` of them.
+
         Raises:
             RunFailed: when the runner fails a sample.
         """
-        seconds = self.run.workload.runtime.warmup_duration / 1000
-        if seconds > 0:
-            with self.samples_loaded():
+        workload = self.run.workload
+        seconds, rounds = workload.runtime.warmup_duration / 1000, workload.llm.warmup_iterations
+        if not (seconds if rounds is None else rounds):
+            return
+        with self.samples_loaded():
+            if self.runner.batching == "harness":
                 self.exercise(self.query_size, in_flight=1, seconds=seconds / 4)
                 self.exercise(self.batch_size, in_flight=self.runner.depth, seconds=3 * seconds / 4)
+                return
+            size = min(self.runner.depth, WARM_UP_SAMPLES)
+            for _ in range(rounds or 1):
+                # An exercise of no time issues one query.
+                self.exercise(size, in_flight=1, seconds=seconds if rounds is None else 0.0)
 
     def exercise(self, samples_per_query: int, *, in_flight: int, seconds: float) -> Exercise:
         """Issue queries for some seconds through the real queue and batcher, ``in_flight`` of them at a time.
@@ -165,8 +179,8 @@ def open_session(
     """Open what ``run`` describes.
 
     Args:
-        run: run.json, structured.
-        settings: of the test that the session is for.
+        run: run.json, structured; with no other test than the one that the session is for, where there is one.
+        settings: of that test.
         events: where the phases of loading are told, now and whenever samples are loaded.
         dataset: in place of the benchmark's own.
         runner: in place of the backend's own, not yet open.

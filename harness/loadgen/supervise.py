@@ -14,6 +14,7 @@ from collections.abc import Callable
 from types import FrameType
 
 from harness.loadgen.events import Events
+from harness.loadgen.runner import Metered, Runner
 from harness.loadgen.sut import SUT
 from mlperf_registry.schema.problem import NotReady, RunFailed
 
@@ -27,13 +28,15 @@ class Watch:
     def __init__(self, events: Events) -> None:
         self._events = events
         self._sut: SUT | None = None
+        self._metered: Metered | None = None
         self.wake = threading.Event()
         """Set when there is nothing more to wait for."""
 
-    def attend(self, sut: SUT) -> None:
-        """Report the progress of ``sut`` from now on, and end the process when it breaks."""
+    def attend(self, sut: SUT, runner: Runner | None = None) -> None:
+        """Report the progress of ``sut`` and of its runner's tokens from now on; end the process when it breaks."""
         sut.on_broken = self.wake.set
         self._sut = sut
+        self._metered = runner if isinstance(runner, Metered) else None
 
     @property
     def broken(self) -> Exception | None:
@@ -48,7 +51,19 @@ class Watch:
         samples = self._sut.samples
         # completed first: the other way round a sample could count as done before it counts as issued.
         completed = samples.completed
-        self._events.progress(issued=samples.issued, completed=completed, elapsed_s=samples.elapsed_s)
+        issued = samples.issued
+        tokens: dict[str, int | None] | None = None
+        if self._metered is not None:
+            flow = self._metered.token_flow
+            ttft_ns, tpot_ns = samples.token_latencies()
+            tokens = {
+                "count": flow.tokens,
+                "running": flow.running,
+                "waiting": max(0, issued - completed - flow.running),
+                "ttft_ns": ttft_ns,
+                "tpot_ns": tpot_ns,
+            }
+        self._events.progress(issued=issued, completed=completed, elapsed_s=samples.elapsed_s, tokens=tokens)
 
 
 def supervise(events: Events, work: Callable[[Watch], None]) -> int:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, TextIO
 
-from mlperf_registry.execute.progress import Progress
+from mlperf_registry.execute.progress import Progress, TokenProgress
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -18,6 +18,9 @@ LINE_SECONDS = 5.0
 """A plain progress line appears no more often than this."""
 
 _WIDE = 160
+_FEW = 10
+"""Samples/s under which a decimal tells something."""
+_LONG_NS = 10_000_000
 
 
 def say(message: str) -> None:
@@ -47,12 +50,14 @@ class PlainProgress:
         self._shown = time.monotonic()
         self._line(f"{name}: {detail}" if detail else name)
 
-    def samples(self, *, completed: int, rate: float, elapsed: float, minimum: float) -> None:
+    def samples(
+        self, *, completed: int, rate: float, elapsed: float, minimum: float, tokens: TokenProgress | None = None
+    ) -> None:
         """A line, where the last one is old enough."""
         now = time.monotonic()
         if now - self._shown >= LINE_SECONDS:
             self._shown = now
-            self._line(f"  {self._phase}: {progress_text(completed, rate, elapsed, minimum)}")
+            self._line(f"  {self._phase}: {progress_text(completed, rate, elapsed, minimum, tokens)}")
 
     def note(self, message: str) -> None:
         """A line."""
@@ -75,9 +80,11 @@ class LiveProgress:
         self._phase = name
         self._show(detail)
 
-    def samples(self, *, completed: int, rate: float, elapsed: float, minimum: float) -> None:
+    def samples(
+        self, *, completed: int, rate: float, elapsed: float, minimum: float, tokens: TokenProgress | None = None
+    ) -> None:
         """Show how far the test is."""
-        self._show(progress_text(completed, rate, elapsed, minimum))
+        self._show(progress_text(completed, rate, elapsed, minimum, tokens))
 
     def note(self, message: str) -> None:
         """A line that stays."""
@@ -91,14 +98,30 @@ class LiveProgress:
         self._live.update(Spinner("dots", text=line))
 
 
-def progress_text(completed: int, rate: float, elapsed: float, minimum: float) -> str:
-    """``4.5 s of at least 10 s, 45 %, 12,345 samples/s, 55,000 samples``."""
+def progress_text(
+    completed: int, rate: float, elapsed: float, minimum: float, tokens: TokenProgress | None = None
+) -> str:
+    """``4.5 s of at least 10 s, 45 %, 12,345 samples/s, 55,000 samples``, and of a language model
+
+    ``5,803 tokens/s, 1,024 running, 88 waiting, p99 TTFT 812 ms, TPOT 41 ms``.
+    """
     if minimum > 0:
         share = min(elapsed / minimum, 1.0)
         span = f"{elapsed:.1f} s of at least {minimum:g} s, {share:.0%}"
     else:
         span = f"{elapsed:.1f} s"
-    return f"{span}, {rate:,.0f} samples/s, {completed:,} samples"
+    counted = f"{span}, {rate:,.{1 if rate < _FEW else 0}f} samples/s, {completed:,} samples"
+    return counted if tokens is None else f"{counted}, {_token_text(tokens)}"
+
+
+def _token_text(tokens: TokenProgress) -> str:
+    parts = [f"{tokens.rate:,.0f} tokens/s", f"{tokens.running:,} running", f"{tokens.waiting:,} waiting"]
+    times = [
+        f"{name} {ns / 1e6:,.{0 if ns >= _LONG_NS else 1}f} ms"
+        for name, ns in (("TTFT", tokens.ttft_ns), ("TPOT", tokens.tpot_ns))
+        if ns is not None
+    ]
+    return ", ".join([*parts, f"p99 {', '.join(times)}"] if times else parts)
 
 
 @contextlib.contextmanager

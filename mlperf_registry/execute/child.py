@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mlperf_registry.execute.progress import Progress
+from mlperf_registry.execute.progress import Progress, TokenProgress
 from mlperf_registry.schema.problem import NotReady, RunFailed
 
 _CHILD = "harness.loadgen.child"
@@ -44,7 +44,8 @@ def run_test(
         test: key of ``Run.tests``.
         log: file for the child's stdout and stderr.
         load_seconds: a child that opens its engine, or loads samples, for longer counts as hung.
-        stall_seconds: in any other phase, without any sample completed for so long the child counts as hung.
+        stall_seconds: in any other phase, without any sample completed, or any output token of a language model, for
+            so long the child counts as hung.
         minimum: seconds that the run must last, for the progress display.
 
     Raises:
@@ -153,12 +154,15 @@ class _Watch:
         self._phase = "load"
         self._alive = time.monotonic()
         self._completed = 0
+        self._tokens = 0
         self._seen = (0.0, 0)
 
     def hear(self, event: dict[str, Any]) -> None:
         """Take in an event."""
         if event.get("event") == "progress":
-            self._progress(int(event["issued"]), int(event["completed"]), float(event["elapsed_s"]))
+            self._progress(
+                int(event["issued"]), int(event["completed"]), float(event["elapsed_s"]), event.get("tokens")
+            )
             return
         self._alive = time.monotonic()
         if event.get("event") == "phase":
@@ -180,19 +184,26 @@ class _Watch:
                 f"made no progress for {self.stall_seconds:g} s (runtime.stall_timeout) in its phase {self._phase!r}"
             )
 
-    def _progress(self, issued: int, completed: int, elapsed: float) -> None:
+    def _progress(self, issued: int, completed: int, elapsed: float, tokens: dict[str, Any] | None) -> None:
         # With nothing under way there is nothing to wait for: a Server run at a low rate is not hung. Before the first
         # query and after the last one it is the child's own work that must get on.
         idle = self._phase == "run" and completed == issued > 0
-        if completed != self._completed or idle:
+        count = 0 if tokens is None else int(tokens["count"])
+        more = count - self._tokens
+        if completed != self._completed or more or idle:
             self._alive = time.monotonic()
-            self._completed = completed
+        self._completed, self._tokens = completed, count
         if self._phase != "run":
             return
-        before = self._seen
-        rate = (completed - before[1]) / (elapsed - before[0]) if elapsed > before[0] else 0.0
+        before, span = self._seen, elapsed - self._seen[0]
         self._seen = (elapsed, completed)
-        self._show.samples(completed=completed, rate=rate, elapsed=elapsed, minimum=self._minimum)
+        self._show.samples(
+            completed=completed,
+            rate=(completed - before[1]) / span if span > 0 else 0.0,
+            elapsed=elapsed,
+            minimum=self._minimum,
+            tokens=None if tokens is None else _token_progress(tokens, more / span if span > 0 else 0.0),
+        )
 
 
 def _events(handle: int, watch: _Watch) -> Iterator[dict[str, Any]]:
@@ -210,6 +221,16 @@ def _events(handle: int, watch: _Watch) -> Iterator[dict[str, Any]]:
                 watch.hear(event)
                 yield event
         watch.require_alive()
+
+
+def _token_progress(tokens: dict[str, Any], rate: float) -> TokenProgress:
+    return TokenProgress(
+        rate=rate,
+        running=int(tokens["running"]),
+        waiting=int(tokens["waiting"]),
+        ttft_ns=tokens["ttft_ns"],
+        tpot_ns=tokens["tpot_ns"],
+    )
 
 
 def _parse(line: bytes) -> dict[str, Any]:

@@ -4,6 +4,24 @@ from __future__ import annotations
 
 from typing import Protocol
 
+import attrs
+
+
+@attrs.frozen(kw_only=True)
+class TokenProgress:
+    """How a language model gets on."""
+
+    rate: float
+    """Output tokens/s over the last second or so."""
+    running: int
+    """Samples whose answers are being generated."""
+    waiting: int
+    """Samples that were issued, and not begun."""
+    ttft_ns: int | None
+    """99th percentile of the time to first token so far; None where there is none."""
+    tpot_ns: int | None
+    """The same of the time per output token."""
+
 
 class Progress(Protocol):
     """Called from the thread that runs the job."""
@@ -11,7 +29,9 @@ class Progress(Protocol):
     def phase(self, name: str, detail: str = "") -> None:
         """A new phase began: build, probe, performance, accuracy, report; ``detail`` is a sentence."""
 
-    def samples(self, *, completed: int, rate: float, elapsed: float, minimum: float) -> None:
+    def samples(
+        self, *, completed: int, rate: float, elapsed: float, minimum: float, tokens: TokenProgress | None = None
+    ) -> None:
         """LoadGen is at work.
 
         Args:
@@ -19,6 +39,7 @@ class Progress(Protocol):
             rate: samples/s over the last second or so.
             elapsed: seconds since the first query.
             minimum: seconds that the run must last at least; 0 where only the count matters.
+            tokens: of a language model.
         """
 
     def note(self, message: str) -> None:
@@ -30,6 +51,8 @@ class Silent:
 
     def phase(self, name: str, detail: str = "") -> None: ...
 
-    def samples(self, *, completed: int, rate: float, elapsed: float, minimum: float) -> None: ...
+    def samples(
+        self, *, completed: int, rate: float, elapsed: float, minimum: float, tokens: TokenProgress | None = None
+    ) -> None: ...
 
     def note(self, message: str) -> None: ...

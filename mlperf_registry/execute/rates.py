@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import attrs
 
 from mlperf_registry.detail_log import DetailLog
-from mlperf_registry.schema.plan import RATE_FIELD, LoadGenSettings, Plan
+from mlperf_registry.schema.plan import RATE_FIELD, LoadGenScenario, LoadGenSettings, Plan
 from mlperf_registry.schema.problem import Problem
 
 SERVER_SHARE = 0.4
@@ -58,13 +59,13 @@ def with_measured_rate(settings: LoadGenSettings, probe: dict[str, Any]) -> Load
     field = RATE_FIELD[settings.scenario]
     if getattr(settings, field) is not None:
         return settings
-    measured: dict[str, Any] = {
-        "offline_expected_qps": round(OFFLINE_MARGIN * probe["peak_samples_per_second"], 3),
-        "server_target_qps": round(min(SERVER_SHARE * probe["samples_per_second"], SERVER_CAP), 3),
-        "single_stream_expected_latency_ns": int(LATENCY_SHARE * probe["latency_ns"]),
-        "multi_stream_expected_latency_ns": int(LATENCY_SHARE * probe["multi_stream_latency_ns"]),
+    measured: dict[LoadGenScenario, Callable[[], float]] = {
+        "Offline": lambda: round(OFFLINE_MARGIN * probe["peak_samples_per_second"], 3),
+        "Server": lambda: round(min(SERVER_SHARE * probe["samples_per_second"], SERVER_CAP), 3),
+        "SingleStream": lambda: int(LATENCY_SHARE * probe["latency_ns"]),
+        "MultiStream": lambda: int(LATENCY_SHARE * probe["multi_stream_latency_ns"]),
     }
-    filled: dict[str, Any] = {field: measured[field]}
+    filled: dict[str, Any] = {field: measured[settings.scenario]()}
     return attrs.evolve(settings, **filled)
 
 

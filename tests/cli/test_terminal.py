@@ -4,6 +4,7 @@ import io
 
 from mlperf_registry.cli import terminal
 from mlperf_registry.cli.terminal import LiveProgress, PlainProgress, progress_text
+from mlperf_registry.execute.progress import TokenProgress
 
 
 def test_plain_progress_is_rate_limited(monkeypatch):
@@ -32,6 +33,15 @@ def test_a_prefix_tells_parallel_points_apart():
 def test_text_holds_elapsed_against_minimum_rate_and_count():
     assert progress_text(1234, 617.0, 2.0, 10.0) == "2.0 s of at least 10 s, 20%, 617 samples/s, 1,234 samples"
     assert "at least" not in progress_text(1234, 617.0, 2.0, 0.0)
+
+
+def test_text_of_a_language_model_tells_of_its_tokens():
+    tokens = TokenProgress(rate=5803.0, running=1024, waiting=88, ttft_ns=812_000_000, tpot_ns=4_130_000)
+    assert progress_text(600, 4.26, 2.0, 0.0, tokens) == (
+        "2.0 s, 4.3 samples/s, 600 samples, 5,803 tokens/s, 1,024 running, 88 waiting, p99 TTFT 812 ms, TPOT 4.1 ms"
+    )
+    none_yet = TokenProgress(rate=0.0, running=8, waiting=0, ttft_ns=None, tpot_ns=None)
+    assert progress_text(0, 0.0, 2.0, 0.0, none_yet).endswith("0 tokens/s, 8 running, 0 waiting")
 
 
 def test_live_progress_draws_and_notes_stay():

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from mlperf_registry.execute import child
-from mlperf_registry.execute.progress import Silent
+from mlperf_registry.execute.progress import Silent, TokenProgress
 from mlperf_registry.schema.problem import NotReady, RunFailed
 
 PREAMBLE = """
@@ -47,13 +47,15 @@ def follow(tmp_path, monkeypatch):
 class Recorder(Silent):
     def __init__(self):
         self.seen = []
+        self.tokens = []
         self.notes = []
 
     def note(self, message):
         self.notes.append(message)
 
-    def samples(self, *, completed, rate, elapsed, minimum):
+    def samples(self, *, completed, rate, elapsed, minimum, tokens=None):
         self.seen.append((completed, rate))
+        self.tokens.append(tokens)
 
 
 def test_the_last_event_is_the_answer_and_progress_is_passed_on(follow):
@@ -71,6 +73,40 @@ def test_the_last_event_is_the_answer_and_progress_is_passed_on(follow):
     )
     assert done["failures"] == ["one"]
     assert recorder.seen == [(5, 10.0), (20, 30.0)]
+
+
+def test_a_language_model_shows_how_its_tokens_come(follow):
+    recorder = Recorder()
+    follow(
+        """
+        tokens = {"running": 3, "waiting": 4, "ttft_ns": None, "tpot_ns": None}
+        say(event="phase", name="warmup")
+        say(event="progress", issued=8, completed=8, elapsed_s=9.0, tokens={"count": 500, **tokens})
+        say(event="phase", name="run")
+        say(event="progress", issued=10, completed=0, elapsed_s=0.5, tokens={"count": 550, **tokens})
+        tokens |= {"ttft_ns": 7, "tpot_ns": 8}
+        say(event="progress", issued=20, completed=0, elapsed_s=1.0, tokens={"count": 650, **tokens})
+        say(event="done", failures=[])
+        """,
+        progress=recorder,
+    )
+    first, second = recorder.tokens
+    assert first == TokenProgress(rate=100.0, running=3, waiting=4, ttft_ns=None, tpot_ns=None)
+    assert second == TokenProgress(rate=200.0, running=3, waiting=4, ttft_ns=7, tpot_ns=8)
+
+
+def test_a_long_answer_is_no_hung_engine_while_its_tokens_come(follow):
+    body = """
+        say(event="phase", name="run")
+        tokens = {"running": 1, "waiting": 0, "ttft_ns": None, "tpot_ns": None}
+        for count in range(15):
+            say(event="progress", issued=1, completed=0, elapsed_s=1.0, tokens={"count": count // %d, **tokens})
+            time.sleep(0.1)
+        say(event="done", failures=[])
+        """
+    assert follow(body % 2, stall=0.7)["failures"] == []
+    with pytest.raises(RunFailed, match=r"no progress for 0\.7 s"):
+        follow(body % 20, stall=0.7)
 
 
 def test_a_note_reaches_whoever_watches(follow):

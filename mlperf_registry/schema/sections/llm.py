@@ -148,7 +148,11 @@ class Llm:
     )
     llm_gen_config_path: str | None = _field("JSON file with the settings of generation.", default=None)
     warmup_iterations: int | None = _field(
-        "Iterations before LoadGen starts; 0: none.", unit="iterations", check=at_least(0), default=None
+        "Rounds before LoadGen starts, of as many samples as the engine has at once, 64 at most; 0: none; absent: as "
+        "many as runtime.warmup_duration has time for.",
+        unit="iterations",
+        check=at_least(0),
+        default=None,
     )
     enable_ttft_latency_tracker: bool = _field("Follow the time to first token while running.", default=False)
     server_in_foreground: bool = _field("Keep the process of an LLM server in the foreground.", default=False)

@@ -145,7 +145,7 @@ class Runtime:
         default=1_800_000,
     )
     stall_timeout: int = knob(
-        "A child that reports no progress for so long counts as hung.",
+        "A child that completes no sample for so long, and no output token of a language model, counts as hung.",
         unit="ms",
         check=between(1, bounds.MILLISECONDS),
         default=120_000,
