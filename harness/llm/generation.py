@@ -37,7 +37,8 @@ def generation_of(run: Run) -> Generation:
         top_k=options.top_k,
         seed=options.sampling_seed,
         stop_token_ids=tuple(options.stop_token_ids),
-        ignore_eos=options.ignore_eos,
+        # Random weights end an answer anywhere; without an end of its own, every answer costs the same.
+        ignore_eos=options.ignore_eos or run.workload.model.weights == "random",
         # Offline has no first tokens, and a stream costs an engine time for each token of each answer.
         streaming=any(test.settings.use_token_latencies and test.settings.scenario != "Offline" for test in tests),
     )

@@ -11,7 +11,7 @@ import attrs
 
 from mlperf_registry.schema.knob import above, at_least, between, knob
 
-Evaluation = Literal["rouge", "long_context", "mixture", "reasoning"]
+Evaluation = Literal["rouge", "long_context", "mixture", "reasoning", "harmony"]
 
 
 @attrs.frozen(kw_only=True)
@@ -19,8 +19,8 @@ class LlmOptions:
     """``benchmark.options`` of the family ``llm``."""
 
     evaluation: Evaluation = knob(
-        "How answers are scored: rouge against a reference; long_context, mixture and reasoning as MLPerf's "
-        "Llama 3.1 405B, Mixtral and DeepSeek-R1 or gpt-oss, whose samples say themselves how each is judged."
+        "How answers are scored: rouge against a reference, or as MLPerf scores Llama 3.1 405B (long_context), Mixtral "
+        "(mixture), DeepSeek-R1 (reasoning) and gpt-oss (harmony), whose samples say how each is judged."
     )
     tokens_column: str | None = knob("Column with the prompt's token ids; absent: text is tokenised.", default=None)
     text_column: str | None = knob("Column with the prompt's text; absent: there is none.", default=None)
@@ -49,7 +49,6 @@ class LlmOptions:
     ignore_eos: bool = knob(
         "Generate max_output_tokens whatever comes: for random weights, which never end.", default=False
     )
-    keep_special_tokens: bool = knob("Score an answer's text with its special tokens.", default=False)
     sentence_splitter: Literal["punkt", "untrained_punkt"] = knob(
         "How ROUGE-Lsum finds sentences: nltk's English model, as MLPerf, or the same method without its data.",
         default="punkt",
@@ -58,7 +57,8 @@ class LlmOptions:
         "Processes that score; absent: one for each core.", unit="processes", check=between(1, 1024), default=None
     )
     execute_generated_code: bool = knob(
-        "Run the programs that the model wrote, in child processes with limits, to score MBXP. They are not trusted.",
+        "Run the programs that the model wrote, with mxeval, to score Mixtral's MBXP. Nobody has read them: only where "
+        "they can do no harm.",
         default=False,
     )
     vocabulary_size: int | None = knob(
