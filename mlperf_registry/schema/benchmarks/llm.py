@@ -56,11 +56,6 @@ class LlmOptions:
     scoring_processes: int | None = knob(
         "Processes that score; absent: one for each core.", unit="processes", check=between(1, 1024), default=None
     )
-    execute_generated_code: bool = knob(
-        "Run the programs that the model wrote, with mxeval, to score Mixtral's MBXP. Nobody has read them: only where "
-        "they can do no harm.",
-        default=False,
-    )
     vocabulary_size: int | None = knob(
         "Random prompts are drawn from token ids below this; only read with model.weights=random.",
         unit="tokens",

@@ -19,7 +19,7 @@ class Model:
 
     path: str | None = knob("The ONNX file, or the folder of a checkpoint.", default=None)
     tokenizer_path: str | None = knob(
-        "The tokenizer.json of a language model, or a folder with one; absent: in model.path, where that is a folder.",
+        "The tokenizer.json of a language model, or a folder with one; absent: in model.path, a folder or a GGUF file.",
         applies=Applies(benchmarks=TOKENS),
         default=None,
     )
