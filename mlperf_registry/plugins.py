@@ -135,6 +135,18 @@ _VLLM_READS = (
     "backend.options.engine_args",
 )
 
+_EDGELLM_READS = (
+    "llm.trtllm_build_flags.max_batch_size",
+    "llm.trtllm_build_flags.max_input_len",
+    "llm.trtllm_build_flags.max_seq_len",
+    "llm.trtllm_checkpoint_flags.kv_cache_dtype",
+    "backend.options.quantization",
+    "backend.options.lm_head_quantization",
+    "backend.options.calibration_path",
+    "backend.options.calibration_samples",
+    "backend.options.fp8_embedding",
+)
+
 
 def _tensorrt(name: str, *, distribution: str, extra: str) -> BackendPlugin:
     """The entry of one library behind the seam, whose backend has the name of its module."""
@@ -187,6 +199,16 @@ OUR_BACKENDS = {
             imports=("vllm",),
             distribution="vllm",
             extra="vllm",
+        ),
+        BackendPlugin(
+            name="tensorrt_edgellm",
+            options="mlperf_registry.schema.backends.tensorrt_edgellm:EdgeLlmOptions",
+            builder="harness.backends.tensorrt_edgellm.builder:EdgeLlmBuilder",
+            runner="harness.backends.tensorrt_edgellm.runner:EdgeLlmRunner",
+            reads=_EDGELLM_READS,
+            imports=("tensorrt_edgellm",),
+            distribution="tensorrt-edgellm",
+            extra="edgellm",
         ),
         # Its engines are servers that run already: nothing is built, so nothing is read.
         BackendPlugin(name="openai_endpoint", builder=None, runner=None, reads=(), imports=("httpx",), extra="llm"),

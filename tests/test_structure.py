@@ -159,7 +159,7 @@ def test_one_value_for_several_components_is_refused_with_their_names():
         ("runtime.use_graphs", True, "backend tensorrt, tensorrt_rtx, tensorrt_llm"),
         ("builder.input_dtype", "fp32", "backend tensorrt, "),
         ("builder.workspace_size", "1GiB", "backend tensorrt, tensorrt_rtx"),
-        ("power.power_limit", 300, "backend tensorrt, tensorrt_rtx, tensorrt_llm, vllm"),
+        ("power.power_limit", 300, "backend tensorrt, tensorrt_rtx, tensorrt_llm, tensorrt_edgellm, vllm"),
         ("loadgen.offline_expected_qps", 9, "scenario offline"),
         ("triton.instance_group_count", 2, "harness triton, "),
         ("builder.use_fp8", True, "benchmarks of bert, llm"),

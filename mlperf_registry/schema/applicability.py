@@ -33,7 +33,7 @@ TENSORRT = ("tensorrt", "tensorrt_rtx")
 NVIDIA = (*TENSORRT, "tensorrt_llm")
 """Engine libraries of NVIDIA's."""
 
-GPU = (*NVIDIA, "vllm")
+GPU = (*NVIDIA, "tensorrt_edgellm", "vllm")
 """Engine libraries that run on GPUs of this machine."""
 
 IN_PROCESS = (*GPU, "onnxruntime")

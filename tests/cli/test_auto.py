@@ -35,7 +35,7 @@ def on(monkeypatch):
         ("orin", "Orin"),
         ("laptop", "generic_cpu"),
         ("unknown_4gpu", A10X4),
-        ("thor", "UNREGISTERED_aarch64_NVIDIA-Thorx1"),
+        ("thor", "Thor"),
     ],
 )
 def test_each_machine_is_some_system(mlperf, on, machine, system):

@@ -152,8 +152,8 @@ def test_what_speaks_of_dlas_is_left_out_where_there_are_none(path: str, value: 
 def test_a_board_without_dlas_takes_no_dla_over(having: Having) -> None:
     words = ["benchmark=resnet50", "backend=tensorrt"]
     rules = "  match: {dla_count: 2}\n"
-    registry = having({"thor.yaml": system("thor", "Orin"), "twin.yaml": system("twin", "Orin", more=rules)})
-    for name, core in (("thor", None), ("twin", 0), ("Orin", 0)):
+    registry = having({"board.yaml": system("board", "Orin"), "twin.yaml": system("twin", "Orin", more=rules)})
+    for name, core in (("board", None), ("twin", 0), ("Orin", 0)):
         assert registry.structure(registry.compose([f"system={name}", *words])).builder.dla_core == core
 
 

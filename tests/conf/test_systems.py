@@ -64,6 +64,7 @@ ACCELERATORS = {
     ("L40S", None): ("26B9", 89, (45,), 350, 0),
     ("Orin", None): ("", 87, (64,), None, 5),
     ("Orin_NX", None): ("", 87, (16,), None, 5),
+    ("Thor", None): ("", 110, (128,), None, 5),
     ("T4", None): ("1EB8 1EB9", 75, (16, 32), 70, 0),
     ("TitanRTX", None): ("1E02 1E30 1E36", 75, (24,), 280, 5),
     ("Xavier_NX", None): ("", 72, (), None, 5),
@@ -97,9 +98,9 @@ HOSTS = {
 
 
 def test_the_published_systems_are_there():
-    assert len(KNOWN) == 126
+    assert len(KNOWN) == 127
     assert Counter(system.status for system in KNOWN) == {
-        "known": 103,
+        "known": 104,
         "deprecated": 19,
         "config-only": 2,
         "submission-only": 2,
@@ -192,7 +193,7 @@ def test_one_machine_fits_two_systems_only_where_the_data_says_that_they_are_one
 def test_each_has_tuned_values_or_takes_over_those_of_the_nearest_that_has():
     tuned = {cell.system for cell in Registry.load().library.tuned.cells}
     without = {system.id: system for system in KNOWN if system.id not in tuned}
-    assert len(without) == 41
+    assert len(without) == 42
     assert all(SYSTEMS[name].base is None for name in tuned)
     # Whose chip the rules do not say: v2.1 stated too little of the previews, and instances are named for their size.
     named = {name for name in without if name.startswith(("H100-SXM-80GB", "Triton_Inferentia"))}

@@ -191,7 +191,7 @@ def test_gpus_cut_in_slices_are_a_mig_system_or_none(systems, machines):
         ("h100_vm", "DGX-H100_H100-SXM-80GBx1"),
         ("laptop", None),
         ("small_vm", None),
-        ("thor", None),
+        ("thor", "Thor"),
         ("unknown_4gpu", None),
     ],
 )

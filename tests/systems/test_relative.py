@@ -49,6 +49,7 @@ V100 = {
     "power_limit_watts": 300.0,
 }
 THOR = {"name": "NVIDIA Thor", "compute_sm": 110, "vram": 122 * GIB, "integrated": True}
+NEXT_BOARD = {**THOR, "name": "NVIDIA Rubin", "compute_sm": 130}
 H100_SLICE = {
     "name": "NVIDIA H100 80GB HBM3",
     "pci_id": "2330",
@@ -65,7 +66,8 @@ H100_SLICE = {
         (_machine(1, **RTX_4090), "L40Sx1", Degree.SAME_CAPABILITY),
         (_machine(1, **RTX_5090), "B200-SXM-180GBx1", Degree.SAME_GENERATION),
         (_machine(1, **V100), "TitanRTXx1", Degree.SAME_DEVICE),
-        (_machine(1, **THOR), "Orin", Degree.SAME_DEVICE),
+        (_machine(1, **THOR), "Thor", Degree.SAME_MODEL),
+        (_machine(1, **NEXT_BOARD), "Thor", Degree.SAME_DEVICE),
         (_machine(7, **H100_SLICE), "DGX-H100_H100-SXM-80GBx1", Degree.SAME_MODEL),
     ],
 )

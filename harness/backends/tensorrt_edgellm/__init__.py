@@ -1,0 +1,1 @@
+"""TensorRT Edge-LLM: language models on Jetson, DRIVE and other small NVIDIA machines."""
