@@ -27,10 +27,10 @@ Figures = Mapping[str, Mapping[str, Any]]
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure, or check; returns the exit code: 1 when a bar is missed."""
     given = sys.argv[1:] if argv is None else argv
-    if given[:1] == ["gpu"]:
-        return int(import_module("bench.gpu").main(given[1:]))
+    if given[:1] in (["gpu"], ["llm"]):
+        return int(import_module(f"bench.{given[0]}").main(given[1:]))
     parser = argparse.ArgumentParser(
-        prog="python -m bench", description=__doc__, epilog="python -m bench gpu: on a GPU"
+        prog="python -m bench", description=__doc__, epilog="python -m bench gpu, python -m bench llm: on a GPU"
     )
     parser.add_argument("suites", nargs="*", metavar="suite", help=f"some of {', '.join(SUITES)}; by default all")
     parser.add_argument(
