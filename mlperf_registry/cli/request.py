@@ -12,7 +12,12 @@ from mlperf_registry.cli.verbs import VERBS, Flag, Verb, every_verb
 from mlperf_registry.schema.nearest import nearest
 from mlperf_registry.schema.problem import ConfigError, Problem
 
-_CURES = {"published": "name a file of JSON lines", "machine": "`mlperf systems detect --json` prints one"}
+_CURES = {
+    "published": "name a file of JSON lines",
+    "machine": "`mlperf systems detect --json` prints one",
+    "accuracy_log": "LoadGen writes it in the folder of an accuracy run",
+    "dataset_file": "the one that the log's answers are to",
+}
 """Fields that name a file which must be there, and what to name."""
 
 
@@ -42,6 +47,16 @@ class Request:
     force: bool = False
     inspect: bool = False
     """Whether the engine is to be shown layer by layer."""
+    accuracy_log: Path | None = None
+    """LoadGen's mlperf_log_accuracy.json to score."""
+    dataset_file: Path | None = None
+    """The data set that its answers are to."""
+    model_name: str | None = None
+    """Whose tokeniser decodes them: a folder, or a name in Hugging Face's cache."""
+    dtype: str | None = None
+    """Number format of its token ids; absent: seen from the log."""
+    benchmark: str | None = None
+    """Whose answers they are."""
     help: bool = False
 
 
@@ -123,7 +138,7 @@ def _take(flag: Flag, value: str, given: dict[str, Any]) -> list[Problem]:
             is_file = False
         given[flag.field] = Path(value)
         return [] if is_file else [Problem(flag.name, f"there is no file {value}", hint=_CURES[flag.field])]
-    if flag.field in ("kin", "record"):
+    if flag.field in ("kin", "record", "model_name", "dtype", "benchmark"):
         given[flag.field] = Path(value) if flag.field == "record" else value
         return [] if value else [Problem(flag.name, f"needs a value: {flag.shown}")]
     folder = Path(value)

@@ -93,6 +93,16 @@ FROM = Flag(
     "--from", "the known system whose tuned values it takes over (default: the nearest)", "kin", metavar="KNOWN"
 )
 FORCE = Flag("--force", "overwrite a file of that name; take the place of a shipped system", "force")
+ACCURACY_LOG = Flag("--mlperf-accuracy-file", "LoadGen's mlperf_log_accuracy.json", "accuracy_log", metavar="FILE")
+DATASET_FILE = Flag("--dataset-file", "the file of the data set, as MLPerf ships it", "dataset_file", metavar="FILE")
+MODEL_NAME = Flag(
+    "--model-name",
+    "folder of the model, for its tokenizer.json, or its name in Hugging Face's cache",
+    "model_name",
+    "NAME",
+)
+DTYPE = Flag("--dtype", "int32 or int64: the log's token ids (default: seen from the log)", "dtype", metavar="TYPE")
+BENCHMARK = Flag("--benchmark", "whose answers they are (default: llama3.1-8b)", "benchmark", metavar="ID")
 HELP = Flag("--help", "this help", "help", short="-h")
 
 _COMPOSING = (JSON, SYSTEMS, HELP)
@@ -217,6 +227,23 @@ VERBS = {
                 ("harness -m scenario=server loadgen.server_target_qps=200,400,800", "a sweep that builds nothing"),
             ),
             _EXECUTING,
+        ),
+        Verb(
+            "accuracy",
+            "mlperf_registry.cli.accuracy:accuracy",
+            "score the accuracy log of a language model, made here or elsewhere",
+            "mlperf accuracy --mlperf-accuracy-file FILE --dataset-file FILE --model-name NAME [flags]",
+            (
+                (
+                    "accuracy --mlperf-accuracy-file output/mlperf_log_accuracy.json "
+                    "--dataset-file sample_cnn_eval_5000.json --model-name Llama-3.1-8B-Instruct "
+                    "--benchmark llama3.1-8b-edge",
+                    "prints the line of accuracy.txt; 1 if a bound is missed",
+                ),
+            ),
+            (ACCURACY_LOG, DATASET_FILE, MODEL_NAME, DTYPE, BENCHMARK, JSON, SYSTEMS, HELP),
+            "The flags are those of MLPerf's evaluation scripts. Overrides may follow, such as\n"
+            "benchmark.options.sentence_splitter=untrained_punkt where nltk's punkt_tab cannot be had.",
         ),
         Verb(
             "explain",
