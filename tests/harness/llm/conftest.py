@@ -1,0 +1,21 @@
+"""What tests of language models share: the modules beside them and beside LoadGen's, and simulated engines to drive."""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+sys.path.append(str(HERE))
+sys.path.append(str(HERE.parent / "loadgen"))
+
+from driven import drive_case
+
+
+@pytest.fixture
+def drive(tmp_path):
+    """Run a case of llm_case.py to its end under LoadGen; see drive_case."""
+    return partial(drive_case, HERE / "drive_llm.py", tmp_path)
