@@ -210,8 +210,14 @@ OUR_BACKENDS = {
             distribution="tensorrt-edgellm",
             extra="edgellm",
         ),
-        # Its engines are servers that run already: nothing is built, so nothing is read.
-        BackendPlugin(name="openai_endpoint", builder=None, runner=None, reads=(), imports=("httpx",), extra="llm"),
+        BackendPlugin(
+            name="openai_endpoint",
+            options="mlperf_registry.schema.backends.openai_endpoint:OpenAIEndpointOptions",
+            builder="harness.backends.openai_endpoint.builder:OpenAIEndpointBuilder",
+            runner="harness.backends.openai_endpoint.runner:OpenAIEndpointRunner",
+            reads=("llm.trtllm_server_urls", "backend.options.server_command"),
+            takes="nothing",
+        ),
     )
 }
 

@@ -7,19 +7,31 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from harness.backends.openai_endpoint.interface import Interface
+from harness.benchmarks.llm.tokenizer import open_tokenizer
 from harness.llm.request import Tokens
 
-Encode = Callable[[str], list[int]]
+Encode = Callable[[str], Tokens]
 """Text to token ids, without special tokens."""
 
 _DONE = b"[DONE]"
 _FAILED = ("abort", "error", "content_filter")
 _loads = json.loads
+
+
+def encoder(tokenizer: Path) -> Encode:
+    """What makes token ids of answers that come as text.
+
+    Raises:
+        NotReady: when the file is damaged, or the library that reads it is not installed.
+    """
+    opened = open_tokenizer(tokenizer)
+    return lambda text: opened.encode([text], special=False)[0]
 
 
 class Wrong(Exception):
@@ -70,7 +82,7 @@ class Answer:
         """The tokens that have come so far; asked once, when there are any."""
         if self._encode is None:
             return np.array(self.ids, np.int32)
-        return np.array(self._encode("".join(self._text))[:1], np.int32)
+        return self._encode("".join(self._text))[:1]
 
     def finish(self) -> Tokens:
         """All tokens, once the response is complete.
@@ -83,6 +95,8 @@ class Answer:
         else:
             if self._rest.startswith(b"data:"):  # a last line without its end
                 self.take(b"\n")
+            if not self._done and not self.made and self._rest.startswith(b"{"):
+                raise Wrong(f"sent no stream: {error_message(self._rest)}")
             if not self._done:
                 raise Wrong(f"ended a stream before its end, after {self.made} tokens")
         if self._finish_reason in _FAILED:
@@ -140,7 +154,7 @@ class Answer:
             raise Wrong("sent token ids that are no 32-bit integers") from None
 
     def _encoded(self, encode: Encode) -> Tokens:
-        tokens = np.array(encode("".join(self._text)), np.int32)
+        tokens = encode("".join(self._text))
         count = len(tokens)
         if count == 0:
             raise Wrong("sent an empty answer")

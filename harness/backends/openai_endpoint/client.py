@@ -5,6 +5,7 @@ A request is sent again only where no byte of a response has come or the server 
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import itertools
 import math
@@ -157,10 +158,8 @@ class Client:
         self._thread.join()
 
     def _wake(self) -> None:
-        try:
+        with contextlib.suppress(OSError):  # it will wake without, or has ended
             self._waker.send(b"\0")
-        except (BlockingIOError, OSError):  # it will wake, or has ended
-            pass
 
     # The thread.
 
@@ -241,6 +240,7 @@ class Client:
                 self._resolved = resolve(self._address)
             wire = Wire(self._resolved, self._address.host, self._tls)
         except OSError as error:
+            exchange.attempts += 1
             self._again(exchange, "no connection", f"takes no connection ({_why(error)})")
             return
         connection = _Connection(self, wire)
@@ -339,7 +339,9 @@ class Client:
         status = response.status
         said = f"answered {status}: {error_message(body)}"
         if 300 <= status < 400:
-            said = f"answered {status}, a redirection to {response.headers.get('location', 'nowhere')}: give that address"
+            said = (
+                f"answered {status}, a redirection to {response.headers.get('location', 'nowhere')}: give that address"
+            )
         if status in REFUSED:
             self._again(exchange, f"{status} {REFUSED[status]}", said, response.headers.get("retry-after"))
         else:
@@ -353,10 +355,8 @@ class Client:
     # Ends.
 
     def _again(self, exchange: _Exchange, kind: str, what: str, retry_after: str | None = None) -> None:
-        exchange.attempts = max(1, exchange.attempts)
         if exchange.attempts > self._limits.retries:
-            times = f" {exchange.attempts} times" if exchange.attempts > 1 else ""
-            self._fail(exchange, f"{what},{times} and is asked no more (backend.options.retries)" if times else what)
+            self._fail(exchange, f"{what}, {exchange.attempts} times" if exchange.attempts > 1 else what)
             return
         self.counts.retries[kind] += 1
         due = self._now + _delay(exchange.attempts, retry_after)
@@ -443,19 +443,16 @@ class _Connection:
                     client.opened()
                     self.heard = client._now
                     wire.send()
-            else:
-                if mask & WRITE:
-                    wire.send()
-                if mask & READ:
-                    data = wire.receive()
-                    if data is not None:
-                        self._receive(data)
-                        return
+            elif mask & WRITE:
+                wire.send()
+            if wire.wants != self.waits_for:
+                client.watch(self)
+            data = wire.receive() if wire.open and mask & READ else None
         except OSError as error:
             client.lost(self, _why(error))
             return
-        if wire.wants != self.waits_for:
-            client.watch(self)
+        if data is not None:
+            self._receive(data)
 
     def _receive(self, data: bytes) -> None:
         client, exchange, response = self._client, self.exchange, self.response

@@ -117,7 +117,9 @@ class Interface:
         if self.kind in ("vllm", "tensorrt_llm"):
             return None
         if wanted.min_tokens > 1:
-            return f"It cannot be told to make {wanted.min_tokens} tokens at least (benchmark.options.min_output_tokens)."
+            return (
+                f"It cannot be told to make {wanted.min_tokens} tokens at least (benchmark.options.min_output_tokens)."
+            )
         if self.kind == "openai" and wanted.ignore_eos:
             return "It cannot be told to go on after the model's end token (benchmark.options.ignore_eos)."
         if self.kind == "openai" and wanted.top_k > 1:

@@ -114,7 +114,7 @@ class Response:
             self.keep_alive = False
 
     def _chunks(self, data: bytes) -> bytes:
-        pieces = []
+        pieces: list[bytes] = []
         at = 0
         while True:
             line = data.find(b"\r\n", at)

@@ -1,0 +1,143 @@
+"""What a server is, before any sample goes to it: its models, who made it, and whether its answers carry token ids."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from pathlib import Path
+from typing import Any
+
+import attrs
+import numpy as np
+
+from harness.backends.openai_endpoint.address import Address
+from harness.backends.openai_endpoint.answer import error_message
+from harness.backends.openai_endpoint.credentials import VARIABLE, api_key, headers, redacted
+from harness.backends.openai_endpoint.interface import KINDS, Interface, Kind
+from harness.llm.request import Request
+from mlperf_registry.schema.problem import NotReady
+
+_ASK_SECONDS = 10.0
+_VARIANTS = ("-edge", "-interactive", "-mini")
+"""What ids of benchmarks add to the name of their model."""
+
+
+@attrs.frozen
+class Served:
+    """A model that a server has."""
+
+    name: str
+    kind: Kind
+    """Who made the server, as far as it says."""
+    longest: int | None
+    """Most tokens of prompt and answer together, where it says."""
+
+
+def ask(address: Address, path: str, body: bytes | None = None, timeout: float = _ASK_SECONDS) -> tuple[int, bytes]:
+    """Status and body of one request: GET, or POST of JSON.
+
+    Raises:
+        OSError, HTTPException: when there is no answer.
+    """
+    kind = HTTPSConnection if address.tls else HTTPConnection
+    connection = kind(address.host, address.port, timeout=timeout)
+    try:
+        fields = headers() if body is None else {"Content-Type": "application/json", **headers()}
+        connection.request("GET" if body is None else "POST", address.prefix + path, body, fields)
+        response = connection.getresponse()
+        return response.status, response.read()
+    finally:
+        connection.close()
+
+
+def served_models(address: Address) -> list[Served]:
+    """The models of a server.
+
+    Raises:
+        NotReady: when no server answers, it wants another key, or it does not list its models.
+    """
+    status, body = _answered(address, "/v1/models", None, _ASK_SECONDS)
+    try:
+        entries = [entry for entry in json.loads(body)["data"] if isinstance(entry["id"], str)]
+    except (ValueError, KeyError, TypeError):
+        raise NotReady(
+            f"{address} is no OpenAI-compatible server: to GET /v1/models it answered {status}, {error_message(body)}."
+        ) from None
+    return [
+        Served(entry["id"], KINDS.get(str(entry.get("owned_by")).lower(), "openai"), _longest(entry))
+        for entry in entries
+    ]
+
+
+def choose_model(
+    address: Address, models: Sequence[Served], named: str | None, benchmark: str, path: str | None
+) -> Served:
+    """The model to ask: the one that is named, else the only one that can be the benchmark's.
+
+    Args:
+        address: the server's, for messages.
+        models: what it has.
+        named: ``backend.options.model_name``.
+        benchmark: id of the benchmark.
+        path: ``model.path``.
+
+    Raises:
+        NotReady: when it has no such model, or several.
+    """
+    there = ", ".join(model.name for model in models) or "none"
+    if named is not None:
+        found = [model for model in models if model.name == named]
+        if not found:
+            raise NotReady(f"{address} does not serve {named} (backend.options.model_name); its models: {there}.")
+        return found[0]
+    for variant in _VARIANTS:
+        benchmark = benchmark.removesuffix(variant)
+    known = {_plain(benchmark), _plain(Path(path).name.removesuffix(".gguf"))} if path else {_plain(benchmark)}
+    found = [model for model in models if any(name in _plain(model.name) for name in known)]
+    if len(found) != 1:
+        raise NotReady(
+            f"{address} serves {'several models that may be' if found else 'no model that is known as'} {benchmark}'s; "
+            f"its models: {there}. Where one of them is it, say so: backend.options.model_name=NAME."
+        )
+    return found[0]
+
+
+def sends_ids(address: Address, interface: Interface, timeout: float) -> bool:
+    """Ask for two tokens: whether the answer has their ids.
+
+    Raises:
+        LookupError: when the server refuses such a request; a sentence.
+        NotReady: when it does not answer, or wants another key.
+    """
+    limits = attrs.evolve(interface.generation, max_tokens=2, min_tokens=1, streaming=False)
+    envelope = attrs.evolve(interface, generation=limits).envelope()
+    request = envelope.body(Request(0, np.array([1, 2, 3], np.int32), "Hello"))
+    status, body = _answered(address, interface.path, request, timeout)
+    if status != 200:
+        raise LookupError(redacted(f"{address}{interface.path} answered {status}: {error_message(body)}."))
+    try:
+        return bool(json.loads(body)["choices"][0].get("token_ids"))
+    except (ValueError, LookupError, TypeError, AttributeError):
+        raise LookupError(f"{address}{interface.path} answered with what is no completion: {body[:120]!r}.") from None
+
+
+def _answered(address: Address, path: str, body: bytes | None, timeout: float) -> tuple[int, bytes]:
+    try:
+        status, answer = ask(address, path, body, timeout)
+    except (OSError, HTTPException) as error:
+        raise NotReady(f"No server answers at {address}: {error or type(error).__name__}. Is it running?") from error
+    if status in (401, 403):
+        cure = f"set ${VARIABLE}" if api_key() is None else f"the key in ${VARIABLE} is not accepted"
+        raise NotReady(redacted(f"{address} answered {status}, {error_message(answer)}: {cure}."))
+    return status, answer
+
+
+def _longest(entry: dict[str, Any]) -> int | None:
+    found = entry.get("max_model_len")
+    return found if isinstance(found, int) and found > 0 else None
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())

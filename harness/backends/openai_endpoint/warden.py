@@ -1,0 +1,46 @@
+"""Keeps a server for as long as the one who wants it lives: ``warden.py COMMAND...``, ended by the end of its stdin.
+
+A process of its own, since whoever runs LoadGen may be killed, and the server with all its processes must go as well.
+It is started by its path and needs the standard library alone: the server may live in another Python environment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+GRACE_SECONDS = 10.0
+"""Between the request to end and the end."""
+
+
+def main(command: list[str]) -> int:
+    """Run the command until it ends, or until stdin does; returns its exit code."""
+    server = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+    signal.signal(signal.SIGTERM, lambda number, frame: _signal(server.pid, signal.SIGTERM))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def watch() -> None:
+        while os.read(0, 4096):
+            pass
+        _signal(server.pid, signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            server.wait(GRACE_SECONDS)
+        _signal(server.pid, signal.SIGKILL)
+
+    threading.Thread(target=watch, daemon=True).start()
+    code = server.wait()
+    _signal(server.pid, signal.SIGKILL)  # its children, where it left some
+    return code
+
+
+def _signal(group: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, number)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]) & 0xFF)
