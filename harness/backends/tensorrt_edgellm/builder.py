@@ -51,10 +51,10 @@ class EdgeLlmBuilder:
         work, engine = folder / _WORK_FOLDER, folder / _ENGINE_FOLDER
         planned = steps(source, recipe.values, work, engine)
         _require(planned)
+        work.mkdir()
         try:
             for step in planned:
                 self.report(step.name)
-                step.makes.parent.mkdir(parents=True, exist_ok=True)
                 _execute(step, folder / LOG_FILE)
         finally:
             shutil.rmtree(work, ignore_errors=True)
