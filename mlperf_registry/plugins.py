@@ -206,6 +206,7 @@ OUR_BACKENDS = {
             builder="harness.backends.tensorrt_edgellm.builder:EdgeLlmBuilder",
             runner="harness.backends.tensorrt_edgellm.runner:EdgeLlmRunner",
             reads=_EDGELLM_READS,
+            takes="folder",
             imports=("tensorrt_edgellm",),
             distribution="tensorrt-edgellm",
             extra="edgellm",
