@@ -22,6 +22,8 @@ DETAIL_LOG = "mlperf_log_detail.txt"
 _MARK = ":::MLLOG "
 
 _LATENCY = re.compile(r"result_(?P<percentile>\d+\.\d+)_percentile_latency_ns")
+_TTFT = re.compile(r"result_first_token_(?P<percentile>\d+\.\d+)_percentile_latency_ns")
+_TPOT = re.compile(r"result_time_per_output_token_(?P<percentile>\d+\.\d+)_percentile_ns")
 
 _UNITS = {
     "result_tokens_per_second": "tokens/s",
@@ -37,13 +39,16 @@ _UNITS = {
 }
 """Units of the figures; the other keys that a round may compare are latencies in ns."""
 
+_TOKEN_LATENCIES = (
+    "result_first_token_99.00_percentile_latency_ns",
+    "result_time_per_output_token_99.00_percentile_ns",
+)
 _SERVER_FIGURES = (
     "result_completed_tokens_per_second",
     "result_completed_samples_per_sec",
     "result_scheduled_samples_per_sec",
     "result_mean_latency_ns",
-    "result_first_token_99.00_percentile_latency_ns",
-    "result_time_per_output_token_99.00_percentile_ns",
+    *_TOKEN_LATENCIES,
 )
 _FIGURES = {
     "Offline": ("result_tokens_per_second", "result_samples_per_second"),
@@ -54,6 +59,8 @@ _FIGURES = {
         "result_90.00_percentile_latency_ns",
         "result_mean_latency_ns",
         "result_qps_with_loadgen_overhead",
+        "result_completed_tokens_per_second",
+        *_TOKEN_LATENCIES,
     ),
     "MultiStream": ("early_stopping_latency_ms", "result_mean_latency_ns"),
 }
@@ -79,7 +86,18 @@ class DetailLog:
 
     def latency_percentiles(self) -> dict[str, float]:
         """Percentile, as LoadGen spells it ("99.00"), to the latency of a query in ns."""
-        matches = ((_LATENCY.fullmatch(key), value) for key, value in self.values.items())
+        return self._percentiles(_LATENCY)
+
+    def ttft_percentiles(self) -> dict[str, float]:
+        """The same of the time to first token; empty unless token latencies were asked for."""
+        return self._percentiles(_TTFT)
+
+    def tpot_percentiles(self) -> dict[str, float]:
+        """The same of the time per output token."""
+        return self._percentiles(_TPOT)
+
+    def _percentiles(self, named: re.Pattern[str]) -> dict[str, float]:
+        matches = ((named.fullmatch(key), value) for key, value in self.values.items())
         return {match["percentile"]: value for match, value in matches if match is not None}
 
     def metrics(self, scenario: str, headline: str | None = None) -> tuple[Metric, ...]:

@@ -68,6 +68,10 @@ def test_token_latencies_are_figures_of_token_runs() -> None:
     assert figures["result_first_token_99.00_percentile_latency_ns"] == (182234, "ns")
     assert figures["result_time_per_output_token_99.00_percentile_ns"] == (2282, "ns")
     assert not any("token" in metric.name for metric in log("server").metrics("Server"))
+    assert log("server_tokens").ttft_percentiles()["99.00"] == 182234
+    assert log("server_tokens").tpot_percentiles()["99.00"] == 2282
+    assert "99.00" in log("server_tokens").latency_percentiles()
+    assert log("server").ttft_percentiles() == log("server").tpot_percentiles() == {}
 
 
 def test_an_accuracy_run_has_no_verdict() -> None:

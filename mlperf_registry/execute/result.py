@@ -131,6 +131,8 @@ def make_result(
         submittable=bool(valid) and accurate and not plan.breaches and full,
         metrics=performance.log.metrics(scenario, headline_metric(workload)) if performance else (),
         latency=performance.log.latency_percentiles() if performance else None,
+        ttft=(performance.log.ttft_percentiles() or None) if performance else None,
+        tpot=(performance.log.tpot_percentiles() or None) if performance else None,
         accuracy=accuracy,
         engine=EngineUsed(key=run.engine.key, path=run.engine.path, reused=run.engine.reused),
         versions={**versions(), **library_versions(plugin)},

@@ -154,14 +154,14 @@ def _course(result: RunResult, settings: LoadGenSettings | None, path: Path | No
         return
     samples, lack = _samples(path)
     if samples is None:
-        yield card("Latency", _percentiles(result, None), note=f"No plots: {lack}")
+        yield card("Latency", _percentiles("Latency", result.latency, None), note=f"No plots: {lack}")
         return
     bound = _latency_bound(settings)
     spread = distribution(samples.latency_ns, () if bound is None else (bound[1],))
     sections = [_latency(result, samples, spread, bound), _over_time(result, samples, bound)]
     # In Offline everything is issued at once: the rate tells the story, latency hardly any.
     yield from reversed(sections) if result.scenario == "Offline" else sections
-    yield from _tokens(samples, settings)
+    yield from _tokens(result, samples, settings)
 
 
 def _samples(path: Path | None) -> tuple[Samples | None, str]:
@@ -201,13 +201,15 @@ def _latency(result: RunResult, samples: Samples, spread: Distribution, bound: t
     plots = plot("Histogram", _histogram("latency", "latency", spread, bound, width=_WIDE if wide else 540), "SUT-side")
     if not wide:
         plots = tag("div", plots, plot("By percentile", _tail(spread, bound), "SUT-side"), class_="pair")
-    return card("Latency", plots, _percentiles(result, spread, bound), note=" ".join(notes))
+    return card("Latency", plots, _percentiles("Latency", result.latency, spread, bound), note=" ".join(notes))
 
 
-def _percentiles(result: RunResult, spread: Distribution | None, bound: tuple[int, float] | None = None) -> Html:
+def _percentiles(
+    what: str, by_loadgen: dict[str, float] | None, spread: Distribution | None, bound: tuple[int, float] | None = None
+) -> Html:
     """A table of LoadGen's percentiles above the SUT's own."""
     theirs: dict[str, float] = {}
-    for key, ns in (result.latency or {}).items():
+    for key, ns in (by_loadgen or {}).items():
         percentile = percentile_of(key)
         theirs[key if percentile is None else rank(percentile)] = ns
     ours: dict[str, float] = {}
@@ -238,7 +240,7 @@ def _percentiles(result: RunResult, spread: Distribution | None, bound: tuple[in
             )
         )
     head = tag("thead", tag("tr", tag("td"), *(tag("th", name, scope="col", class_="figure") for name in names)))
-    return tag("div", tag("table", tag("caption", "Latency percentiles"), head, tag("tbody", *rows)), class_="scroll")
+    return tag("div", tag("table", tag("caption", f"{what} percentiles"), head, tag("tbody", *rows)), class_="scroll")
 
 
 def _percentile_order(name: str) -> tuple[int, float, str]:
@@ -373,26 +375,36 @@ def _drift(course: Drift, bound: tuple[int, float] | None) -> Html:
     )
 
 
-def _tokens(samples: Samples, settings: LoadGenSettings | None) -> Iterable[Html]:
-    limits = None if settings is None or not settings.use_token_latencies else settings
-    ttft_bound = None if limits is None else (limits.ttft_latency_ns, 99.0)
-    tpot_bound = None if limits is None else (limits.tpot_latency_ns, 99.0)
+def _tokens(result: RunResult, samples: Samples, settings: LoadGenSettings | None) -> Iterable[Html]:
+    """Output tokens, and where answers stream the times to the first one and between the others."""
+    # LoadGen holds no other scenario to a bound on them.
+    bounds = settings if settings is not None and settings.use_token_latencies else None
+    if bounds is not None and bounds.scenario != "Server":
+        bounds = None
+    plots, tables, told = [], [], []
+    if samples.token_count is not None:
+        count, seconds = int(samples.token_count.sum()), float(samples.complete_ns.max()) / 1e9
+        told.append(
+            f"{count:,} output tokens, {number(count / samples.token_count.size)} a sample, "
+            f"{number(count / seconds)} tokens/s over the whole run, SUT-side."
+        )
     ttft, tpot = samples.ttft_ns, samples.tpot_ns
-    plots = []
     if ttft is not None:
-        plots.append(
-            plot("Time to first token", _histogram("ttft", "TTFT", distribution(ttft), ttft_bound), "SUT-side")
-        )
+        bound = None if bounds is None else (bounds.ttft_latency_ns, 99.0)
+        spread = distribution(ttft)
+        plots.append(plot("Time to first token", _histogram("ttft", "TTFT", spread, bound), "SUT-side"))
+        tables.append(_percentiles("TTFT", result.ttft, spread, bound))
     if tpot is not None:
+        bound = None if bounds is None else (bounds.tpot_latency_ns, 99.0)
+        spread = distribution(tpot)
         plots.append(
-            plot(
-                "Time per output token",
-                _histogram("tpot", "TPOT", distribution(tpot), tpot_bound),
-                "SUT-side, after the first",
-            )
+            plot("Time per output token", _histogram("tpot", "TPOT", spread, bound), "SUT-side, after the first")
         )
+        tables.append(_percentiles("TPOT", result.tpot, spread, bound))
     if plots:
-        yield card("Tokens", tag("div", *plots, class_="pair"))
+        tables.insert(0, tag("div", *plots, class_="pair"))
+    if told or tables:
+        yield card("Tokens", *tables, note=" ".join(told))
 
 
 def _environment(result: RunResult) -> Html:

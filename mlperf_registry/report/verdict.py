@@ -75,7 +75,12 @@ def caveats(result: RunResult) -> tuple[tuple[str, str], ...]:
             )
         )
     if result.weights == "random":
-        said.append(("random weights", "The weights are random: only the speed means something."))
+        said.append(
+            (
+                "random weights",
+                "The weights are random: only the speed means something, and it is not comparable to submissions.",
+            )
+        )
     if result.mode == "explore":
         said.append(("mode explore", "Shortened durations for a first look; the rules of the round only warn."))
     elif result.mode != "submission":

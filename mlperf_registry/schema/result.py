@@ -78,6 +78,8 @@ class RunResult:
     submittable: bool = knob("Valid, accurate, no breach, a full benchmark, trained weights.")
     metrics: tuple[Metric, ...] = knob("Headline first.")
     latency: dict[str, float] | None = knob("Percentile to nanoseconds, from LoadGen's summary.", default=None)
+    ttft: dict[str, float] | None = knob("The same of the time to first token, of token runs.", default=None)
+    tpot: dict[str, float] | None = knob("The same of the time per output token.", default=None)
     accuracy: Accuracy | None = knob("The accuracy run, where there was one.", default=None)
     engine: EngineUsed = knob("The engine.")
     versions: dict[str, str] = knob("Distribution to version.")

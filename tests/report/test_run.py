@@ -85,6 +85,28 @@ def test_token_runs_have_their_histograms_and_bounds(
     assert "bound 500 ms" in html and "bound 30.0 ms" in html
 
 
+def test_token_runs_have_loadgens_percentiles_above_the_suts_against_their_bounds(
+    tmp_path: Path, make_result: Make, make_settings: Callable[..., LoadGenSettings], make_samples: Callable[..., Path]
+) -> None:
+    settings = make_settings(
+        use_token_latencies=True, server_target_latency_ns=0, ttft_latency_ns=500 * MS, tpot_latency_ns=30 * MS
+    )
+    result = make_result(scenario="Server", ttft={"50.00": 77.7 * MS, "99.00": 501.0 * MS}, tpot={"99.00": 29.0 * MS})
+    html = write_run_report(tmp_path, result, settings, (), make_samples(2000, 50, tokens=True)).read_text()
+    assert "TTFT percentiles" in html and "TPOT percentiles" in html
+    assert "77.70 ms" in html and "501.0 ms" in html
+    assert "&gt; 500.0 ms" in html and "≤ 30.00 ms" in html
+
+
+def test_a_token_run_says_how_many_tokens_came(
+    tmp_path: Path, make_result: Make, make_samples: Callable[..., Path]
+) -> None:
+    samples = make_samples(issue_ns=[0, 0], complete_ns=[MS * 1000, MS * 2000], token_count=[100, 200])
+    html = write_run_report(tmp_path, make_result(scenario="Offline"), None, (), samples).read_text()
+    assert "300 output tokens" in html and "150.0 a sample" in html and "150.0 tokens/s" in html
+    assert 'id="ttft"' not in html
+
+
 def test_the_bound_and_the_bars_beyond_it_are_drawn(
     tmp_path: Path, make_result: Make, make_settings: Callable[..., LoadGenSettings], make_samples: Callable[..., Path]
 ) -> None:

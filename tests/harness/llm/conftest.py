@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-HERE = Path(__file__).parent
-sys.path.append(str(HERE))
-sys.path.append(str(HERE.parent / "loadgen"))
+sys.path.append(str(Path(__file__).parent))
+sys.path.append(str(Path(__file__).parents[1] / "loadgen"))
 
 from driven import drive_case
+
+HERE = Path(__file__).parent
 
 
 @pytest.fixture
