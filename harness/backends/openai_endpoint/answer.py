@@ -81,7 +81,7 @@ class Answer:
     def first(self) -> Tokens:
         """The tokens that have come so far; asked once, when there are any."""
         if self._encode is None:
-            return np.array(self.ids, np.int32)
+            return _int32(self.ids)
         return self._encode("".join(self._text))[:1]
 
     def finish(self) -> Tokens:
@@ -148,10 +148,7 @@ class Answer:
         if not low <= count <= wanted.max_tokens:
             asked = f"{low}" if low == wanted.max_tokens else f"{low} to {wanted.max_tokens}"
             raise Wrong(f"sent {count} tokens where {asked} were asked for")
-        try:
-            return np.array(self.ids, np.int32)
-        except (OverflowError, ValueError, TypeError):
-            raise Wrong("sent token ids that are no 32-bit integers") from None
+        return _int32(self.ids)
 
     def _encoded(self, encode: Encode) -> Tokens:
         tokens = encode("".join(self._text))
@@ -165,6 +162,13 @@ class Answer:
                 "tokeniser is not the model's"
             )
         return tokens
+
+
+def _int32(ids: list[int]) -> Tokens:
+    try:
+        return np.array(ids, np.int32)
+    except (OverflowError, ValueError, TypeError):
+        raise Wrong("sent token ids that are no 32-bit integers") from None
 
 
 def error_message(body: bytes) -> str:

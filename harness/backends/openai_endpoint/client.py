@@ -81,6 +81,8 @@ class _Exchange:
 
     request: Request
     attempts: int = 0
+    fresh: bool = False
+    """Whether it must have a new connection, since a used one was closed under it."""
 
 
 class Client:
@@ -224,15 +226,12 @@ class Client:
 
     def _start(self) -> None:
         while self._waiting and self._busy < self._limits.connections:
-            if self._idle:
-                connection = self._idle.pop()
+            if self._idle and not self._waiting[0].fresh:
+                self._send(self._idle.pop(), self._waiting.popleft())
             elif self._connecting < _CONNECTING:
-                exchange = self._waiting.popleft()
-                self._connect(exchange)
-                continue
+                self._connect(self._waiting.popleft())
             else:
                 return
-            self._send(connection, self._waiting.popleft())
 
     def _connect(self, exchange: _Exchange) -> None:
         try:
@@ -314,6 +313,7 @@ class Client:
         assert connection.response is not None
         if connection.response.keep_alive and connection.wire.sent:
             connection.exchange = None
+            connection.used = True
             self._busy -= 1
             self._idle.append(connection)
         else:
@@ -322,7 +322,7 @@ class Client:
     def lost(self, connection: _Connection, why: str) -> None:
         """The connection ended before its response did."""
         exchange, opened = connection.exchange, connection.wire.open
-        begun = connection.response is not None and connection.response.begun
+        begun, used = connection.response is not None and connection.response.begun, connection.used
         self._drop(connection)
         if exchange is None:
             return
@@ -330,6 +330,12 @@ class Client:
             self._again(exchange, "no connection", f"takes no connection ({why})")
         elif begun:
             self._fail(exchange, f"ended the connection within an answer ({why})")
+        elif used:
+            # Servers close connections that are idle for some seconds: this one had not read the request.
+            exchange.attempts -= 1
+            exchange.fresh = True
+            self.counts.retries["idle connection closed"] += 1
+            self._waiting.appendleft(exchange)
         else:
             self._again(exchange, "connection lost", f"ended the connection without an answer ({why})")
 
@@ -402,7 +408,7 @@ class Client:
 class _Connection:
     """A connection, and the exchange that it carries at the moment."""
 
-    __slots__ = ("_answer", "_client", "_error", "_streams", "exchange", "fd", "heard", "response", "waits_for", "wire")
+    __slots__ = ("_answer", "_client", "_error", "_streams", "exchange", "fd", "heard", "response", "used", "waits_for", "wire")
 
     def __init__(self, client: Client, wire: Wire) -> None:
         self.wire = wire
@@ -410,6 +416,8 @@ class _Connection:
         self.waits_for = 0
         self.exchange: _Exchange | None = None
         self.response: Response | None = None
+        self.used = False
+        """Whether it has carried a response."""
         self.heard = client._now
         """When something came last, or the request was sent."""
         self._client = client
