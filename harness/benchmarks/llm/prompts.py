@@ -59,19 +59,22 @@ def prompt_tokens(
         message = "is not set, and neither is tokens_column: nothing says where the prompts are"
         raise ConfigError([Problem("benchmark.options.text_column", message)])
     try:
-        return _ragged([np.asarray(row)[: options.max_input_tokens] for row in rows])
+        return _ragged(rows, options.max_input_tokens)
     except (TypeError, ValueError) as error:
         raise NotReady(f"{path}: {error}. Get it again, or name the column that holds tokens.") from error
 
 
-def _ragged(rows: list[np.ndarray[Any, np.dtype[Any]]]) -> Ragged:
-    for number, row in enumerate(rows):
+def _ragged(lists: Sequence[Any], longest: int | None) -> Ragged:
+    rows = []
+    for number, tokens in enumerate(lists):
+        row = np.asarray(tokens)
         if row.ndim != 1 or row.dtype.kind not in "iu":
             raise ValueError(f"the prompt of sample {number} is no list of token ids")
         if not row.size:
             raise ValueError(f"the prompt of sample {number} is empty")
         if row.min() < 0 or row.max() > _LARGEST_TOKEN:
             raise ValueError(f"the prompt of sample {number} has a number that is no token id")
+        rows.append(row[:longest])
     offsets = np.zeros(len(rows) + 1, np.int64)
     np.cumsum([len(row) for row in rows], out=offsets[1:])
     return Ragged(np.concatenate(rows).astype(np.int32, copy=False), offsets)

@@ -11,7 +11,7 @@ import attrs
 import numpy as np
 import numpy.typing as npt
 
-from harness.benchmarks.llm.gguf import load_tokenizer
+from harness.benchmarks.llm.gguf_tokenizer import load_gguf_tokenizer
 from harness.benchmarks.llm.installed import import_extra
 from mlperf_registry.roots import resolve_path
 from mlperf_registry.schema.problem import NotReady, RunFailed
@@ -89,7 +89,7 @@ def open_tokenizer(path: Path) -> Tokenizer:
         NotReady: when it is damaged, or the package tokenizers is not installed.
     """
     if path.suffix == _GGUF:
-        return Tokenizer(path, load_tokenizer(path), cleans=False)
+        return Tokenizer(path, load_gguf_tokenizer(path), cleans=False)
     tokenizers = import_extra("tokenizers")
     try:
         made = tokenizers.Tokenizer.from_file(str(path))
