@@ -110,6 +110,12 @@ class Bench:
         for text in (*overrides, *self.asked.overrides):
             key, _, value = text.partition("=")
             values[key] = value
+        # The engine's and the client's options are given to one command; each configuration takes its own.
+        options = attrs.fields_dict(plugins.load(str(plugins.backend(values["backend"]).options)))
+        prefix = "backend.options."
+        values = {
+            key: value for key, value in values.items() if not key.startswith(prefix) or key[len(prefix) :] in options
+        }
         registry = Registry.load()
         return registry.structure(registry.compose([f"{key}={value}" for key, value in values.items()]))
 
@@ -247,9 +253,11 @@ class Bench:
         """Address of ``vllm serve`` with the same engine arguments, started where it does not run yet."""
         if self._server is None:
             self.end_llm()
-            self._server = contextlib.ExitStack()
             file = EngineFile.read(self.engine("backend=vllm"))
-            self._server.enter_context(serving(file, self.workload("backend=vllm").benchmark.id, self.build_dir))
+            name = self.workload("backend=vllm").benchmark.id
+            server = contextlib.ExitStack()
+            server.enter_context(serving(shlex.split(self.asked.vllm), file, name, self.build_dir))
+            self._server = server
         return f"http://127.0.0.1:{PORT}"
 
     def end_llm(self) -> None:
@@ -296,10 +304,11 @@ def reporting(watch: Watch) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def serving(file: EngineFile, name: str, build_dir: Path) -> Iterator[None]:
-    """``vllm serve`` in a process group of its own, until it answers; its log is build/vllm-serve.log."""
-    command = [sys.executable, "-m", "vllm.entrypoints.cli.main", "serve", file.checkpoint]
+def serving(vllm: Sequence[str], file: EngineFile, name: str, build_dir: Path) -> Iterator[None]:
+    """``vllm serve`` in a process group of its own, which answers; its log is vllm-serve.log in the build folder."""
+    command = [*vllm, "serve", file.checkpoint]
     command += ["--host", "127.0.0.1", "--port", str(PORT), "--served-model-name", name, "--skip-tokenizer-init"]
+    command += ["--disable-uvicorn-access-log"]
     command += [word for key, value in file.arguments.items() for word in flag(key, value)]
     log = build_dir / "vllm-serve.log"
     say(f"{shlex.join(command)} > {log}")
@@ -478,8 +487,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--samples", type=int, default=3000, help="prompts, each issued once Offline; %(default)s")
     parser.add_argument("--seconds", type=float, default=62.0, help="of a Server run; %(default)s")
     parser.add_argument("--shares", type=float, nargs="+", default=[0.90], help="of the Offline rate to ask of Server")
+    program = f"{sys.executable} -m vllm.entrypoints.cli.main"
+    parser.add_argument("--vllm", default=program, help="vLLM's command, of which `serve` is asked; %(default)s")
     parser.add_argument("--offline", type=float, help="Offline rate, samples/s; by default that of the row before")
-    asked = parser.parse_args(given)
+    asked = parser.parse_intermixed_args(given)
     asked.overrides = [word for word in asked.rows if "=" in word]
     asked.rows = [word for word in asked.rows if "=" not in word]
     unknown = set(asked.rows) - set(ROWS)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
-import sys
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 
 pytestmark = pytest.mark.skipif(find_spec("vllm") is None, reason="vLLM is not installed")
+
+ENGINE = Path(__file__).parent / "standin/vllm/v1/engine/llm_engine.py"
 
 
 def test_every_argument_that_the_backend_can_set_is_one_of_vllm():
@@ -24,13 +27,14 @@ def test_every_argument_that_the_backend_can_set_is_one_of_vllm():
     )
 
 
-def test_the_calls_of_the_core_are_those_of_vllm(vllm):
-    ours = sys.modules["vllm.v1.engine.llm_engine"].LLMEngine
-    for name in [name for name in sys.modules if name.partition(".")[0] == "vllm"]:
-        del sys.modules[name]
-    sys.path.pop(0)
+@pytest.mark.parametrize("name", ["add_request", "step", "abort_request", "has_unfinished_requests"])
+def test_the_calls_of_the_core_are_those_of_vllm(name):
     from vllm.v1.engine.llm_engine import LLMEngine
 
-    for name in ("add_request", "step", "abort_request", "has_unfinished_requests"):
-        theirs = inspect.signature(getattr(LLMEngine, name)).parameters
-        assert list(inspect.signature(getattr(ours, name)).parameters) == list(theirs), name
+    # Read, not imported: one process cannot hold both.
+    ours = next(
+        node
+        for node in ast.walk(ast.parse(ENGINE.read_text()))
+        if isinstance(node, ast.FunctionDef) and node.name == name
+    )
+    assert [argument.arg for argument in ours.args.args] == list(inspect.signature(getattr(LLMEngine, name)).parameters)

@@ -1,4 +1,4 @@
-"""Stands in for vLLM 0.26: the calls that this project makes, with vLLM's signatures, and an engine that makes tokens up.
+"""Stands in for vLLM 0.26: the calls that this project makes, with its signatures, and an engine that makes tokens up.
 
 Its engine takes ``MLPERF_STANDIN_STEP_S`` seconds for a step, in which each running request gets one token.
 """
