@@ -128,6 +128,16 @@ def test_an_offline_query_that_is_too_small_is_a_reason():
     assert "effective_min_sample_count = 990" in sentence
 
 
+@pytest.mark.parametrize(("held", "good"), [(100, True), (216, True), (96, False), (None, False)])
+def test_with_equal_issue_loadgen_makes_whole_rounds_over_the_samples(held, good):
+    test = loadgen_test(min_query_count=100, sample_concatenate_permutation=True)
+    read = attrs.evolve(log("server"), values={**log("server").values, "effective_min_query_count": held})
+    if held is None:
+        del read.values["effective_min_query_count"]
+    sentences = departures(read, test)
+    assert sentences == () if good else "100 or more was asked for" in sentences[0]
+
+
 def test_lengths_do_not_matter_in_an_accuracy_run():
     test = loadgen_test("Offline", "AccuracyOnly", min_duration_ms=600_000, min_query_count=24_576)
     assert departures(log("offline_accuracy"), test) == ()

@@ -1,4 +1,4 @@
-"""A checkpoint as the exporter takes it, and the stand-in for the package, which no machine without an NVIDIA GPU loads."""
+"""A checkpoint as the exporter takes it, and the stand-in for the package, whose runtime needs an NVIDIA GPU."""
 
 from __future__ import annotations
 

@@ -163,7 +163,7 @@ def test_a_step_that_fails_says_its_last_words(
     monkeypatch: pytest.MonkeyPatch, library: ModuleType, checkpoint: Path, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("EXPORT_FAILS", "1")
-    with pytest.raises(RunFailed, match="Exporting ended with exit code 1.*'mamba' has no exporter"):
+    with pytest.raises(RunFailed, match=r"Exporting ended with exit code 1.*'mamba' has no exporter"):
         build(checkpoint, tmp_path / "home")
     assert not (tmp_path / "home" / "work").exists()
 
@@ -172,5 +172,5 @@ def test_an_engine_that_is_not_built_is_a_failure(
     monkeypatch: pytest.MonkeyPatch, library: ModuleType, checkpoint: Path, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("EXPORTED", "broken")
-    with pytest.raises(RunFailed, match="Building ended with exit code 1.*built no engine from"):
+    with pytest.raises(RunFailed, match=r"Building ended with exit code 1.*built no engine from"):
         build(checkpoint, tmp_path / "home")

@@ -76,9 +76,7 @@ def engine(tmp_path: Path, library: ModuleType) -> Path:
     folder.mkdir()
     config = {"builder_config": {"max_batch_size": 4, "max_input_len": 100, "max_kv_cache_capacity": 132}}
     (folder / "config.json").write_text(json.dumps(config))
-    (folder / "tokenizer.json").write_text(
-        json.dumps({"added_tokens": [{"id": 0, "content": "<s>", "special": True}]})
-    )
+    (folder / "tokenizer.json").write_text(json.dumps({"added_tokens": [{"id": 0, "content": "<s>", "special": True}]}))
     return folder
 
 

@@ -264,7 +264,9 @@ class RequestEngine:
         last = len(sent) == len(answer)
         if last or len(sent) % channel.interval == 0:
             new = sent[-(len(sent) % channel.interval or channel.interval) :]
-            channel.push(StreamChunk(new, len(prompt), last, FinishReason.LENGTH if last else FinishReason.NOT_FINISHED))
+            channel.push(
+                StreamChunk(new, len(prompt), last, FinishReason.LENGTH if last else FinishReason.NOT_FINISHED)
+            )
         if last:
             handle.end()
         return last
