@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from harness.llm.request import Generation, Request, Tokens
 
@@ -52,3 +52,12 @@ class Core(Protocol):
 
     def close(self) -> None:
         """End everything it started. Called once, also after a failure of ``open``."""
+
+
+@runtime_checkable
+class Bounded(Protocol):
+    """A Core that knows what its engine can take, so that a prompt that is too long ends the run before it begins."""
+
+    @property
+    def longest(self) -> int | None:
+        """Most tokens of a prompt and its answer together; None: not known. Known once open."""

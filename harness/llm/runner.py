@@ -22,6 +22,7 @@ from harness.llm.ledger import Ledger, Wrong
 from harness.llm.meter import Meter
 from harness.llm.order import longest_first
 from harness.llm.request import Generation, Request, Tokens
+from harness.llm.room import Room
 from harness.llm.scheduler import LeastPending, RoundRobin, Scheduler
 from harness.loadgen.qsl import QSL
 from harness.loadgen.runner import Ids, Indices, Sink, TokenFlow
@@ -80,6 +81,7 @@ class LLMRunner(ABC):
         self._cores = self.cores(run)
         self._open_cores(generation)
         most = llm.trtllm_runtime_flags.max_concurrency
+        qsl.tell(Room(PROMPT, self._cores, generation.max_tokens))
         # Some engines know how many requests they hold only once they are open.
         self._ledger = Ledger(
             [(core.name, _least(core.capacity, most)) for core in self._cores], streaming=generation.streaming

@@ -131,7 +131,8 @@ class Samples:
     def first_token(self, ids: Integers) -> str | None:
         """Mark samples as having their first token now; returns what is wrong as ``complete`` does."""
         now = monotonic_ns()
-        ordered = np.sort(ids)
+        # Most come one by one, for which sorting is half of the cost.
+        ordered = ids if len(ids) == 1 else np.sort(ids)
         with self._lock:
             if ordered[0] < 0 or ordered[-1] >= self.issued:
                 stranger = int(ordered[0] if ordered[0] < 0 else ordered[-1])

@@ -49,9 +49,10 @@ class SimulatedCore:
     ``fault`` strikes requests whose number leaves 19 when divided by 20, but for those that strike the whole core.
     """
 
-    def __init__(self, name="core", *, capacity=None, slots=16, step_s=0.0, fault=None, at_once=False):
+    def __init__(self, name="core", *, capacity=None, slots=16, step_s=0.0, fault=None, at_once=False, longest=None):
         self.name = name
         self.capacity = capacity
+        self.longest = longest
         self.opened, self.closed = 0, 0
         self.most = 0
         self.shares = []
@@ -109,7 +110,8 @@ class SimulatedCore:
                     new.append(request)
             time.sleep(self._step_s)
             self._begin(new)
-            self._listener.progress(len(self._running))
+            if self._fault != "mute":
+                self._listener.progress(len(self._running))
             ended = []
             for state in self._running.values():
                 state[1] += 1
@@ -133,7 +135,7 @@ class SimulatedCore:
                 self._listener.first_token([request.id for request in struck], [np.zeros(1, np.int32)] * len(struck))
 
     def _end(self, requests):
-        if self._fault == "silent":
+        if self._fault in ("silent", "mute"):
             return
         struck, sound = [], []
         for request in requests:

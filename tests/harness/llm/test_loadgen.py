@@ -120,6 +120,16 @@ def test_a_dead_core_ends_the_run_at_once(drive):
     assert driven.one("error") == {"event": "error", "kind": "RunFailed", "message": "core 0 has died."}
 
 
+def test_a_prompt_that_is_too_long_ends_the_run_before_its_first_query(drive):
+    # The one sample that the warm-up takes fits; of the set that LoadGen loads not all do.
+    driven = drive(OFFLINE, cores=[{"longest": 14, "capacity": 1}])
+    assert driven.code == 1
+    assert driven.one("error")["message"].startswith(
+        "core 0 takes 14 tokens of prompt and answer together, and the longest prompt has 7, its answer up to 8."
+    )
+    assert drive(OFFLINE, cores=[{"longest": 15}]).code == 0
+
+
 def test_a_core_that_is_not_ready(drive):
     driven = drive(OFFLINE, cores=[{}, {"fault": "not ready"}])
     assert driven.code == 3
