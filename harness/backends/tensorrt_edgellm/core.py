@@ -116,7 +116,8 @@ class EdgeLlmCore:
         channel = self._runtime.StreamChannel.create()
         channel.set_stream_interval(1 if self._generation.streaming else _INTERVAL)
         handle = self._engine.submit(self._native(request, channel))
-        reasons, tokens = self._runtime.FinishReason, []
+        reasons = self._runtime.FinishReason
+        tokens: list[int] = []
         for chunk in self._chunks(channel, handle):
             found = chunk.prompt_token_count
             if 0 <= found != len(request.prompt):

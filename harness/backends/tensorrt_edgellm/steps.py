@@ -40,19 +40,12 @@ class Limits:
         Raises:
             ConfigError: for each that is not set, and where prompts would leave no room for answers.
         """
-        found = {
-            name: values.get(f"{_LIMITS}.{path}")
-            for name, path in (
-                ("max_batch_size", "max_batch_size"),
-                ("max_input_len", "max_input_len"),
-                ("max_kv_cache_capacity", "max_seq_len"),
-            )
-        }
-        paths = {"max_kv_cache_capacity": "max_seq_len"}
-        absent = [f"{_LIMITS}.{paths.get(name, name)}" for name, value in found.items() if value is None]
+        paths = [f"{_LIMITS}.{name}" for name in ("max_batch_size", "max_input_len", "max_seq_len")]
+        absent = [path for path in paths if values.get(path) is None]
         if absent:
             raise ConfigError(Problem(path, "is not set, and an engine is built for it") for path in absent)
-        limits = cls(**found)
+        batch, longest, capacity = (int(values[path]) for path in paths)
+        limits = cls(max_batch_size=batch, max_input_len=longest, max_kv_cache_capacity=capacity)
         if limits.max_kv_cache_capacity <= limits.max_input_len:
             message = f"is {limits.max_kv_cache_capacity}, which leaves no room for answers to the longest prompts"
             raise ConfigError([Problem(f"{_LIMITS}.max_seq_len", message, hint=f"more than {limits.max_input_len}")])

@@ -1,7 +1,7 @@
 """The native module, simulated: its classes take what the library's Python binding takes, and answer in its way.
 
-A text is tokenised by character, ``<s>`` being one token of id 0. The answer to it repeats its tokens after the first. What
-a prompt says makes it go wrong: ``error``, ``vanish``.
+A text is tokenised by character, ``<s>`` being one token of id 0. The answer to it repeats its tokens after the first.
+What a prompt says makes it go wrong: ``error``, ``vanish``.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import json
 import threading
 import time
 from pathlib import Path
+from typing import ClassVar
 
 UNFIT = False
 BOS = "<s>"
@@ -188,7 +189,7 @@ class RequestHandle:
 class RequestEngine:
     """Owns the runtime and the thread that drives it."""
 
-    made: list = []
+    made: ClassVar[list] = []
 
     def __init__(
         self,
