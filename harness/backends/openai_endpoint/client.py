@@ -408,7 +408,19 @@ class Client:
 class _Connection:
     """A connection, and the exchange that it carries at the moment."""
 
-    __slots__ = ("_answer", "_client", "_error", "_streams", "exchange", "fd", "heard", "response", "used", "waits_for", "wire")
+    __slots__ = (
+        "_answer",
+        "_client",
+        "_error",
+        "_streams",
+        "exchange",
+        "fd",
+        "heard",
+        "response",
+        "used",
+        "waits_for",
+        "wire",
+    )
 
     def __init__(self, client: Client, wire: Wire) -> None:
         self.wire = wire

@@ -1,0 +1,233 @@
+"""What a server is found to be before a run, and how a core asks it then."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+
+import numpy as np
+import pytest
+from conftest import Heard, requests
+from scripted_server import MODEL, ScriptedServer, answer, choice, sound, usage
+
+from harness.backends.openai_endpoint.address import Address
+from harness.backends.openai_endpoint.client import Limits
+from harness.backends.openai_endpoint.core import EndpointCore, Wanted
+from harness.llm.request import Generation, Request
+from mlperf_registry.schema.problem import NotReady
+
+
+def no_tokenizer():
+    raise NotReady("There is no tokeniser.")
+
+
+@pytest.fixture
+def open_core(tmp_path):
+    """``open_core(server, generation={}, **wanted)`` -> (EndpointCore, Heard), closed at the end."""
+    cores = []
+
+    def open_core(server, generation=None, **wanted):
+        given = {
+            "benchmark": "model-1b",
+            "model_path": None,
+            "model_name": None,
+            "api": None,
+            "kind": None,
+            "limits": Limits(connections=16, retries=1, silence_s=5.0),
+            "processes": 1,
+            "longest_prompt": None,
+            "tokenizer": no_tokenizer,
+        }
+        core = EndpointCore(Address.parse(server.url), Wanted(**{**given, **wanted}), record=tmp_path / "client.jsonl")
+        cores.append(core)
+        heard = Heard()
+        core.open(Generation(**{"max_tokens": 8, "streaming": True, **(generation or {})}), heard)
+        return core, heard
+
+    yield open_core
+    for core in cores:
+        core.close()
+
+
+def refusing(*paths):
+    def behave(asked, wire):
+        if asked.path in paths:
+            wire.error(404, "Not Found")
+        else:
+            sound(asked, wire)
+
+    return behave
+
+
+def models(*names, **more):
+    return [{"id": name, **more} for name in names]
+
+
+@pytest.mark.parametrize(
+    ("server", "path"),
+    [
+        ({}, "/inference/v1/generate"),
+        ({"behave": refusing("/inference/v1/generate")}, "/v1/completions"),
+        ({"models": models(MODEL, owned_by="tensorrt_llm")}, "/v1/completions"),
+    ],
+    ids=["vLLM", "an older vLLM", "TensorRT-LLM"],
+)
+def test_the_best_api_that_the_server_has(open_core, server, path):
+    with ScriptedServer(**server) as running:
+        core, heard = open_core(running)
+        core.submit(requests(3))
+        heard.wait(3)
+        assert running.asked[-1].path == path
+        assert not heard.failed
+
+
+def test_a_server_of_text_needs_the_tokeniser(open_core):
+    with (
+        ScriptedServer(
+            lambda asked, wire: sound(asked, wire, text=True), models=models(MODEL, owned_by="llamacpp")
+        ) as server,
+        pytest.raises(NotReady, match=r"There is no tokeniser\."),
+    ):
+        open_core(server)
+
+
+def test_chat_sends_text(open_core):
+    def behave(asked, wire):
+        text = asked.body["messages"][0]["content"]
+        assert asked.path == "/v1/chat/completions"
+        if not asked.streams:
+            wire.json({"choices": [{"message": {"content": text}, "token_ids": [1, 2]}], "usage": usage(2)})
+            return
+        wire.stream_head()
+        wire.event({"choices": [{"delta": {"role": "assistant", "content": ""}}]})
+        wire.event({"choices": [{"delta": {"content": text}, "token_ids": [len(text), 2]}]})
+        wire.event(b"[DONE]")
+        wire.end()
+
+    with ScriptedServer(behave) as server:
+        core, heard = open_core(server, api="chat")
+        prompt = np.array([1], np.int32)
+        core.submit([Request(0, prompt, "four"), Request(1, prompt)])
+        heard.wait(2)
+    assert heard.outputs == {0: [4, 2]}
+    assert heard.failed == {1: "The API chat takes prompts as text, and the data set has token ids only."}
+
+
+@pytest.mark.parametrize(
+    ("names", "wanted", "words"),
+    [
+        (["other/Model-7B"], {}, "serves no model that is known as model-1b's; its models: other/Model-7B"),
+        ([], {}, "its models: none"),
+        (["a/model-1b", "b/Model_1B"], {}, "serves several models that may be model-1b's"),
+        (["a/model-1b"], {"model_name": "b"}, r"does not serve b \(backend.options.model_name\)"),
+    ],
+)
+def test_a_server_with_another_model(open_core, names, wanted, words):
+    with ScriptedServer(models=models(*names)) as server, pytest.raises(NotReady, match=words):
+        open_core(server, **wanted)
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "served"),
+    [
+        ("llama3.1-8b", "meta-llama/Llama-3.1-8B-Instruct"),
+        ("llama3.1-8b-edge", "/models/Meta-Llama-3.1-8B-Instruct"),
+        ("llama2-70b-interactive", "meta-llama/Llama-2-70b-chat-hf"),
+        ("gptj", "EleutherAI/gpt-j-6b"),
+        ("mixtral-8x7b", "mistralai/Mixtral-8x7B-Instruct-v0.1"),
+        ("gpt-oss-120b", "openai/gpt-oss-120b"),
+    ],
+)
+def test_usual_names_of_the_models(open_core, benchmark, served):
+    with ScriptedServer(models=models(served, owned_by="vllm")) as server:
+        core, heard = open_core(server, benchmark=benchmark)
+        core.submit(requests(1))
+        heard.wait(1)
+        assert server.asked[-1].body["model"] == served
+
+
+def test_a_limit_that_the_server_cannot_keep(open_core):
+    with ScriptedServer(models=models(MODEL, owned_by="someone")) as server:
+        with pytest.raises(NotReady, match="benchmark.options.ignore_eos"):
+            open_core(server, {"ignore_eos": True})
+        with pytest.raises(NotReady, match="benchmark.options.min_output_tokens"):
+            open_core(server, {"min_tokens": 5})
+
+
+def test_prompts_over_the_models_length(open_core):
+    with ScriptedServer(models=models(MODEL, owned_by="vllm", max_model_len=100)) as server:
+        with pytest.raises(NotReady, match="takes 100 tokens of prompt and answer together.* up to 108"):
+            open_core(server, longest_prompt=100)
+        core, heard = open_core(server)
+        before = len(server.asked)
+        core.submit([Request(0, np.ones(93, np.int32)), Request(1, np.ones(92, np.int32))])
+        heard.wait(2)
+    assert list(heard.failed) == [0] and list(heard.outputs) == [1]
+    assert len(server.asked) == before + 1
+
+
+def test_no_server_and_no_models(open_core):
+    server = ScriptedServer()
+    server.close()
+    with pytest.raises(NotReady, match=f"No server answers at {server.url}"):
+        open_core(server)
+    with ScriptedServer(models="none") as server, pytest.raises(NotReady, match="is no OpenAI-compatible server"):
+        open_core(server)
+
+
+def test_a_key_that_is_not_accepted(open_core, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-wrong")
+    with ScriptedServer(key="sk-right") as server, pytest.raises(NotReady) as raised:
+        open_core(server)
+    assert "the key in $OPENAI_API_KEY is not accepted" in str(raised.value)
+    assert "sk-wrong" not in str(raised.value)
+
+
+def test_several_processes_share_the_requests(open_core, tmp_path, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
+    with ScriptedServer(key="sk-secret") as server:
+        core, heard = open_core(server, processes=3)
+        for first in range(0, 300, 50):
+            core.submit(requests(50, first))
+        heard.wait(300)
+        assert heard.outputs == {request.id: answer(request.prompt.tolist()) for request in requests(300)}
+        assert heard.first.keys() == heard.outputs.keys()
+        assert heard.tokens == sum(map(len, heard.outputs.values()))
+        arguments = [open(f"/proc/{client._process.pid}/cmdline").read() for client in core._clients]
+        core.close()
+    assert not any("sk-secret" in words for words in arguments)
+    record = (tmp_path / "client.jsonl").read_text()
+    assert json.loads(record)["answers"] == 300
+    assert "sk-secret" not in record
+
+
+def test_a_client_process_that_dies_fails_what_it_had(open_core):
+    def behave(asked, wire):
+        sound(asked, wire) if not asked.streams else wire._connection.recv(1)
+
+    with ScriptedServer(behave) as server:
+        core, heard = open_core(server, processes=2)
+        core.submit(requests(10))
+        os.kill(core._clients[0]._process.pid, signal.SIGKILL)
+        heard.wait(5)
+        assert set(heard.failed.values()) == {f"A client process of {server.url} ended."}
+        core.submit(requests(2, 10))
+        heard.wait(7)
+
+
+def test_closing_says_nothing_of_what_is_under_way(open_core):
+    def behave(asked, wire):
+        if asked.streams:
+            wire.stream_head()
+            wire.event({"choices": [choice([1])]})
+            wire._connection.recv(1)
+        sound(asked, wire)
+
+    with ScriptedServer(behave) as server:
+        core, heard = open_core(server)
+        core.submit(requests(20))
+        while len(heard.first) < 16:
+            pass
+        core.close()
+    assert not heard.ends
