@@ -50,6 +50,11 @@ class EdgeLlmCore:
         """See Core."""
         return _WAITING * self._record.max_batch_size
 
+    @property
+    def longest(self) -> int:
+        """See Bounded. Such that no prompt is longer than the engine's, whatever room there is for its answer."""
+        return min(self._record.max_kv_cache_capacity, self._record.max_input_len + self._generation.max_tokens)
+
     def open(self, generation: Generation, listener: Listener) -> None:
         """See Core.
 

@@ -17,6 +17,7 @@ import pytest
 from harness.backends.tensorrt_edgellm.core import IGNORE_EOS, EdgeLlmCore
 from harness.backends.tensorrt_edgellm.prompt import raw_prompt
 from harness.backends.tensorrt_edgellm.record import EngineRecord
+from harness.llm.core import Bounded
 from harness.llm.request import Generation, Request, Tokens
 from mlperf_registry.schema.problem import ConfigError, NotReady, RunFailed
 
@@ -180,6 +181,13 @@ def test_a_prompt_and_its_answer_that_do_not_fit_are_refused(opened: Any) -> Non
     run.ask("x" * 70)
     run.listener.wait(1)
     assert "71 tokens and an answer of 64 do not fit into the engine's 132" in run.listener.reasons[0]
+
+
+@pytest.mark.parametrize(("answer", "longest"), [(8, 108), (32, 132), (64, 132)])
+def test_the_longest_prompt_with_its_answer_is_known_once_it_is_open(opened: Any, answer: int, longest: int) -> None:
+    core = opened(Generation(max_tokens=answer)).core
+    assert isinstance(core, Bounded)
+    assert core.longest == longest
 
 
 def test_another_tokeniser_than_the_data_set_s_is_found_out(opened: Any) -> None:
