@@ -12,7 +12,7 @@ from harness.benchmarks.dataset import Score
 from harness.benchmarks.llm.answers import Answers, LogType, read_answers
 from harness.benchmarks.llm.data import Prompts
 from harness.benchmarks.llm.exact_match import judge_of, last_number, needle, question, repeats_of
-from harness.benchmarks.llm.rouge import Rouge, rouge_of_all
+from harness.benchmarks.llm.rouge import Rouge, rouge
 from harness.benchmarks.llm.sentences import one_a_line
 from mlperf_registry.schema.benchmarks.llm import Evaluation, LlmOptions
 from mlperf_registry.schema.problem import NotReady, RunFailed
@@ -99,7 +99,7 @@ Found = dict[str, float]
 
 def _rouge(marked: Marked) -> Found:
     references, texts = marked.sentences
-    scores = rouge_of_all(references, texts, marked.options.scoring_processes)
+    scores = list(map(rouge, references, texts))
     return {
         **_means(scores),
         "gen_len": sum(map(len, texts)),
@@ -116,17 +116,18 @@ def _long_context(marked: Marked) -> Found:
     unknown = sorted(set(marked.kinds) - {"rouge", *judges})
     if unknown:
         raise RunFailed(f"Samples are to be judged by {', '.join(unknown)}, which nobody here knows.")
-    rows = [row for row, kind in enumerate(marked.kinds) if kind == "rouge"]
-    summaries = rouge_of_all(
-        [references[row] for row in rows], [texts[row] for row in rows], marked.options.scoring_processes
-    )
+    summaries = [
+        rouge(reference, text).rougeL
+        for kind, text, reference in zip(marked.kinds, texts, references, strict=True)
+        if kind == "rouge"
+    ]
     matches = [
         judges[kind](text, reference)
         for kind, text, reference in zip(marked.kinds, texts, references, strict=True)
         if kind in judges
     ]
     return {
-        **({"rougeL": round(100 * fmean(one.rougeL for one in summaries), 4)} if summaries else {}),
+        **({"rougeL": round(100 * fmean(summaries), 4)} if summaries else {}),
         **({"exact_match": round(fmean(matches), 4)} if matches else {}),
         "gen_len": sum(map(len, texts)),
         "gen_num": len(texts),

@@ -9,7 +9,7 @@ from typing import Literal
 
 import attrs
 
-from mlperf_registry.schema.knob import above, at_least, between, knob
+from mlperf_registry.schema.knob import above, at_least, knob
 
 Evaluation = Literal["rouge", "long_context", "mixture", "reasoning", "harmony"]
 
@@ -52,9 +52,6 @@ class LlmOptions:
     sentence_splitter: Literal["punkt", "untrained_punkt"] = knob(
         "How ROUGE-Lsum finds sentences: nltk's English model, as MLPerf, or the same method without its data.",
         default="punkt",
-    )
-    scoring_processes: int | None = knob(
-        "Processes that score; absent: one for each core.", unit="processes", check=between(1, 1024), default=None
     )
     vocabulary_size: int | None = knob(
         "Random prompts are drawn from token ids below this; only read with model.weights=random.",
