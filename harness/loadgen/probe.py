@@ -17,7 +17,7 @@ from harness.benchmarks.dataset import Dataset
 from harness.loadgen.child import parse_arguments, read_run
 from harness.loadgen.events import Events
 from harness.loadgen.runner import Runner
-from harness.loadgen.session import Exercise, open_session
+from harness.loadgen.session import ROUND_SAMPLES, Exercise, Session, open_session
 from harness.loadgen.supervise import Watch, supervise
 from mlperf_registry.schema.problem import RunFailed
 from mlperf_registry.schema.run import Run
@@ -25,6 +25,8 @@ from mlperf_registry.schema.run import Run
 RATE_WINDOWS = 5
 RATE_SECONDS = 0.4
 """Of each window."""
+RATE_SECONDS_IN_ALL = 5.0
+"""No further window begins after that."""
 LATENCY_SECONDS = 0.5
 LATENCY_PERCENTILE = 10
 
@@ -52,11 +54,7 @@ def probe(
     session.warm_up()
     events.phase("probe")
     with session.samples_loaded():
-        rates: list[Exercise] = []
-        begun = monotonic()
-        # An engine that takes long for a single sample needs no second window.
-        while len(rates) < RATE_WINDOWS and (not rates or monotonic() - begun < RATE_WINDOWS * RATE_SECONDS):
-            rates.append(session.exercise(session.batch_size, in_flight=session.runner.depth, seconds=RATE_SECONDS))
+        rates = _rates(session)
         single = session.exercise(1, in_flight=1, seconds=LATENCY_SECONDS)
         multiple = None
         if "multistream" in run.workload.benchmark.scenarios:
@@ -64,11 +62,31 @@ def probe(
     events.phase("close")
     session.close()
     events.probe(
-        samples_per_second=median(rate.samples_per_second for rate in rates),
-        peak_samples_per_second=max(rate.samples_per_second for rate in rates),
+        samples_per_second=median(rates),
+        peak_samples_per_second=max(rates),
         latency_ns=_latency_ns(single),
         multi_stream_latency_ns=None if multiple is None else _latency_ns(multiple),
     )
+
+
+def _rates(session: Session) -> list[float]:
+    """Rates of windows with as much in flight as keeps the engine busy.
+
+    Where it batches itself that may be a thousand samples, for which a slow one takes ten minutes: it gets few, then
+    four times as many, as long as there is time.
+    """
+    depth = session.runner.depth
+    in_flight = depth if session.runner.batching == "harness" else min(depth, ROUND_SAMPLES)
+    rates: list[float] = []
+    begun = monotonic()
+    for window in range(RATE_WINDOWS):
+        if window and monotonic() - begun > RATE_SECONDS_IN_ALL:
+            break
+        if window and in_flight < depth:
+            in_flight = min(depth, 4 * in_flight)
+            rates.clear()
+        rates.append(session.exercise(session.batch_size, in_flight=in_flight, seconds=RATE_SECONDS).samples_per_second)
+    return rates
 
 
 def _latency_ns(exercise: Exercise) -> int:

@@ -27,8 +27,8 @@ from mlperf_registry.schema.run import Run
 ONE_QUERY_AT_A_TIME = ("SingleStream", "MultiStream")
 """LoadGen's scenarios in which a query is issued only when the one before is answered."""
 
-WARM_UP_SAMPLES = 64
-"""Most samples of a round where the engine batches: it has a thousand at once, each of which may take a minute."""
+ROUND_SAMPLES = 16
+"""Most samples of a round of warm-up where the engine batches: one that holds a thousand may be slow all the same."""
 
 
 @attrs.frozen
@@ -105,7 +105,7 @@ class Session:
                 self.exercise(self.query_size, in_flight=1, seconds=seconds / 4)
                 self.exercise(self.batch_size, in_flight=self.runner.depth, seconds=3 * seconds / 4)
                 return
-            size = min(self.runner.depth, WARM_UP_SAMPLES)
+            size = min(self.runner.depth, ROUND_SAMPLES)
             for _ in range(rounds or 1):
                 # An exercise of no time issues one query.
                 self.exercise(size, in_flight=1, seconds=seconds if rounds is None else 0.0)

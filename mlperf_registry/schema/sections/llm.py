@@ -148,7 +148,7 @@ class Llm:
     )
     llm_gen_config_path: str | None = _field("JSON file with the settings of generation.", default=None)
     warmup_iterations: int | None = _field(
-        "Rounds before LoadGen starts, of as many samples as the engine has at once, 64 at most; 0: none; absent: as "
+        "Rounds before LoadGen starts, of as many samples as the engine has at once, 16 at most; 0: none; absent: as "
         "many as runtime.warmup_duration has time for.",
         unit="iterations",
         check=at_least(0),
