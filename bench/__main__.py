@@ -17,7 +17,7 @@ import yaml
 
 from mlperf_registry.atomic import write_json
 
-SUITES = ("startup", "registry", "matrix", "harness", "backend", "rouge")
+SUITES = ("startup", "registry", "matrix", "harness", "backend", "llm_client", "rouge")
 RESULTS = Path("build/bench.json")
 BARS = Path(__file__).with_name("bars.yaml")
 

@@ -15,7 +15,7 @@ TOKENS = 128
 """Output tokens of every answer."""
 STEP_S = 0.02
 """Time between two tokens of a stream."""
-_MODEL = "instant"
+MODEL = "instant"
 
 
 def _json(body: bytes) -> bytes:
@@ -36,7 +36,7 @@ def _choice(text: str, ids: list[int], finish: str | None) -> dict[str, object]:
 
 
 def _answer(choices: list[dict[str, object]], usage: dict[str, int] | None) -> bytes:
-    frame = {"id": f"cmpl-{'0' * 32}", "object": "text_completion", "created": 1_763_800_000, "model": _MODEL}
+    frame = {"id": f"cmpl-{'0' * 32}", "object": "text_completion", "created": 1_763_800_000, "model": MODEL}
     return json.dumps({**frame, "choices": choices, "usage": usage}, separators=(",", ":")).encode()
 
 
@@ -55,7 +55,7 @@ def _chunk(data: bytes) -> bytes:
     return b"%x\r\n%s\r\n" % (len(data), data)
 
 
-MODELS = _json(json.dumps({"object": "list", "data": [{"id": _MODEL, "owned_by": "vllm"}]}).encode())
+MODELS = _json(json.dumps({"object": "list", "data": [{"id": MODEL, "owned_by": "vllm"}]}).encode())
 WHOLE = _json(_answer([_choice(" word" * TOKENS, list(range(1000, 1000 + TOKENS)), "length")], _usage()))
 STREAM_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 STREAM = [_chunk(b"data: %s\n\n" % event) for event in _events()] + [b"0\r\n\r\n"]
