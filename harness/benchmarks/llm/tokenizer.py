@@ -73,7 +73,13 @@ def find_tokenizer(model: Model, scratch: Path | None) -> Path:
     Raises:
         NotReady: when there is none.
     """
-    place = resolve_path(model.tokenizer_path or model.path, scratch, source=model.source)
+    try:
+        place = resolve_path(model.tokenizer_path or model.path, scratch, source=model.source)
+    except NotReady as error:
+        raise NotReady(
+            f"The tokeniser of the model is needed: {error} Without the model itself, model.tokenizer_path may name a "
+            f"{TOKENIZER_FILE}."
+        ) from error
     path = place / TOKENIZER_FILE if place.is_dir() else place
     if model.tokenizer_path is None and not place.is_dir() and place.suffix != _GGUF:
         raise NotReady(f"{place} is neither a folder with a {TOKENIZER_FILE} nor GGUF: set model.tokenizer_path.")
