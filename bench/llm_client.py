@@ -82,7 +82,6 @@ def requests_a_second(requests: int, *, streaming: bool) -> float:
         kind="vllm",
         limits=Limits(connections=CONNECTIONS, retries=0, silence_s=30.0),
         processes=1,
-        longest_prompt=None,
         tokenizer=Path,
     )
     with tempfile.TemporaryDirectory() as folder, instant_server() as address:

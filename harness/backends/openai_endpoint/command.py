@@ -1,4 +1,4 @@
-"""server_command(): the command line of a server that we start, as the config says it or completed from the workload."""
+"""server_command(): the command line of a server that we start, complete or completed from the workload."""
 
 from __future__ import annotations
 

@@ -38,8 +38,6 @@ class Wanted:
     """None: as the server says."""
     limits: Limits
     processes: int
-    longest_prompt: int | None
-    """Tokens of the longest prompt, where the config says."""
     tokenizer: Callable[[], Path]
     """Where the model's tokeniser is; raises NotReady."""
 
@@ -80,6 +78,11 @@ class EndpointCore:
         return str(self._address)
 
     @property
+    def longest(self) -> int | None:
+        """As the server says; see Bounded."""
+        return self._longest
+
+    @property
     def capacity(self) -> int:
         """Requests that have a connection at a time."""
         return self._wanted.limits.connections
@@ -95,7 +98,6 @@ class EndpointCore:
         if self._server is not None:
             self._server.start(self._start_seconds)
         interface = self._interface(generation)
-        self._listener, self._generation = listener, generation
         wanted = self._wanted
         per_client = -(-wanted.limits.connections // wanted.processes)
         _allow_files()
@@ -113,17 +115,7 @@ class EndpointCore:
             watch.start()
 
     def submit(self, requests: Sequence[Request]) -> None:
-        """See Core. A prompt that is too long for the model fails at once, unsent."""
-        if self._longest is not None:
-            room = self._longest - self._generation.max_tokens
-            long = [request.id for request in requests if len(request.prompt) > room]
-            if long:
-                self._listener.fail(
-                    long,
-                    f"The prompt and {self._generation.max_tokens} tokens of answer are more than the {self._longest} "
-                    f"that {self.name} takes.",
-                )
-                requests = [request for request in requests if len(request.prompt) <= room]
+        """See Core."""
         shares = self._share.out(requests)
         for client, share in zip(self._clients, shares, strict=True):
             if share:
@@ -154,13 +146,6 @@ class EndpointCore:
             self._address, served_models(self._address), wanted.model_name, wanted.benchmark, wanted.model_path
         )
         kind, self._longest = wanted.kind or model.kind, model.longest
-        if self._longest is not None and wanted.longest_prompt is not None:
-            needed = wanted.longest_prompt + generation.max_tokens
-            if needed > self._longest:
-                raise NotReady(
-                    f"{self.name} takes {self._longest} tokens of prompt and answer together, and this benchmark has "
-                    f"up to {needed}: start it with a longer limit."
-                )
         apis: tuple[Api, ...] = ("completions",)
         if wanted.api is not None:
             apis = (wanted.api,)

@@ -61,7 +61,6 @@ def _wanted(run: Run) -> Wanted:
         kind=None if options.server == "auto" else options.server,
         limits=Limits(connections=options.connections, retries=options.retries, silence_s=options.timeout / 1000),
         processes=options.client_processes,
-        longest_prompt=workload.benchmark.options.max_input_tokens,
         tokenizer=lambda: find_tokenizer(workload.model, _scratch(run)),
     )
 

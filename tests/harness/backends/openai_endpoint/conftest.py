@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 HERE = Path(__file__).parent
-sys.path += [str(HERE), str(HERE.parents[1] / "loadgen"), str(HERE.parents[1] / "llm")]
+sys.path.append(str(HERE))
+sys.path.append(str(HERE.parents[1] / "loadgen"))
+sys.path.append(str(HERE.parents[1] / "llm"))
 
 from scripted_server import MODEL
 

@@ -6,8 +6,8 @@ import json
 import sys
 from pathlib import Path
 
-HARNESS_TESTS = Path(__file__).parents[2]
-sys.path += [str(HARNESS_TESTS / "loadgen"), str(HARNESS_TESTS / "llm")]
+sys.path.append(str(Path(__file__).parents[2] / "loadgen"))
+sys.path.append(str(Path(__file__).parents[2] / "llm"))
 
 import attrs
 from llm_case import make_llm_run

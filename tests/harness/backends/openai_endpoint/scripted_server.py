@@ -103,7 +103,10 @@ def usage(count):
 
 def sound(asked, wire, *, ids=None, claimed=None, text=False):
     """The right answer, or ``ids``, with the number of tokens that is ``claimed`` of it."""
-    ids = answer(asked.prompt)[: asked.body.get("max_tokens")] if ids is None else ids
+    limits = asked.body.get("sampling_params", asked.body)
+    if ids is None:
+        ids = answer(asked.prompt)[: limits["max_tokens"]]
+        ids += [2] * (limits["max_tokens"] - len(ids) if limits.get("ignore_eos") else 0)
     claimed = len(ids) if claimed is None else claimed
     if not asked.streams:
         wire.json({"choices": [choice(ids, "stop", text=text)], "usage": usage(claimed)})

@@ -1,10 +1,12 @@
-"""The client against a real server: every sample ends once, whatever the server does, and is asked again where sound."""
+"""The client against a real server: every sample ends once, whatever the server does; it is asked again where sound."""
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 
+import numpy as np
 import pytest
 from conftest import requests
 from scripted_server import ScriptedServer, answer, choice, sound, usage
@@ -225,7 +227,7 @@ def test_wrong_counts_fail_the_sample(ask, streaming, ids, claimed, reason):
 
 
 def test_an_answer_that_is_shorter_than_asked_for(ask):
-    with ScriptedServer() as server:
+    with ScriptedServer(lambda asked, wire: sound(asked, wire, ids=[1, 2])) as server:
         heard, _ = ask(server, limits={"ignore_eos": True})
     assert "tokens where 8 were asked for" in heard.failed[0]
 
@@ -304,7 +306,7 @@ def test_events_cut_anywhere(ask):
         wire.stream_head()
         for event in [*events, {"choices": [], "usage": usage(len(ids))}]:
             wire.chunk(b": a comment\n\nevent: message\nid: 1\n")
-            whole = b"data: " + __import__("json").dumps(event).encode() + b"\n\n"
+            whole = b"data: " + json.dumps(event).encode() + b"\n\n"
             for first in range(0, len(whole), 7):
                 wire.chunk(whole[first : first + 7])
         wire.chunk(b"data: [DO")
@@ -327,7 +329,9 @@ def test_the_key_goes_to_the_server_and_nowhere_else(ask, monkeypatch):
 
 
 def test_text_is_made_tokens(ask):
-    encode = lambda text: __import__("numpy").array([int(word[1:]) for word in text.split()], "int32")
+    def encode(text):
+        return np.array([int(word[1:]) for word in text.split()], np.int32)
+
     with ScriptedServer(lambda asked, wire: sound(asked, wire, text=True)) as server:
         heard, _ = ask(server, 5, encode=encode)
     assert heard.outputs == expected(5)
@@ -335,7 +339,9 @@ def test_text_is_made_tokens(ask):
 
 
 def test_a_tokeniser_that_is_not_the_models(ask):
-    encode = lambda text: __import__("numpy").array(list(text.encode()), "int32")
+    def encode(text):
+        return np.array(list(text.encode()), np.int32)
+
     with ScriptedServer(lambda asked, wire: sound(asked, wire, text=True)) as server:
         heard, _ = ask(server, encode=encode)
     assert "the tokeniser is not the model's" in heard.failed[0]

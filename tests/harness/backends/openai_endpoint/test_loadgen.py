@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -123,7 +124,7 @@ PROGRAM = [sys.executable, str(HERE / "scripted_server.py"), "--port", "{port}",
 def serves(driven):
     """Processes of our server that still live."""
     words = (driven.folder / "server.log").read_text().split()
-    numbers = [int(number) for word, number in zip(words, words[1:], strict=False) if word == "serving"]
+    numbers = [int(number) for word, number in pairwise(words) if word == "serving"]
     assert numbers
     return [number for number in numbers if _group_lives(number)]
 
