@@ -224,6 +224,8 @@ def open_dataset(run: Run) -> Dataset:
     Raises:
         NotReady: when data is missing, or the engine does not say what it takes.
     """
-    dataset: Dataset = plugins.open_dataset(run.workload, None if run.scratch is None else Path(run.scratch))
+    accuracy = all(test.mode == "AccuracyOnly" for test in run.tests.values())
+    workload = run.workload.scored if accuracy else run.workload
+    dataset: Dataset = plugins.open_dataset(workload, None if run.scratch is None else Path(run.scratch))
     prepare = plugins.backend(run.workload.backend.name).prepare
     return dataset if prepare is None else Prepared(dataset, plugins.load(prepare)(run.engine))

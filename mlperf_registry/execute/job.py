@@ -196,7 +196,16 @@ def _find_model(workload: Workload) -> None:
 
 
 def _open_data(workload: Workload) -> None:
-    plugins.open_dataset(workload, scratch())
+    for used in _workloads(workload):
+        plugins.open_dataset(used, scratch())
+
+
+def _workloads(workload: Workload) -> tuple[Workload, ...]:
+    """Those whose samples a run takes: accuracy runs may have their own."""
+    mode, scored = workload.test_mode, workload.scored
+    if mode == "PerformanceOnly" or scored is workload:
+        return (workload,)
+    return (scored,) if mode == "AccuracyOnly" else (workload, scored)
 
 
 def _measure(workload: Workload, plan: Plan, engine: Engine, folder: RunFolder, progress: Progress) -> Plan:
@@ -275,5 +284,6 @@ def _run_one(run: Run, name: str, progress: Progress) -> TestEnd:
 def _describe(workload: Workload, test: LoadGenTest) -> str:
     name = f"{workload.benchmark.id} {workload.scenario.name}"
     if test.mode == "AccuracyOnly":
-        return f"{name}, all {workload.data.sample_count:,} samples"
+        count = test.settings.accuracy_sample_count_override or workload.data.sample_count
+        return f"{name}, all {count:,} samples"
     return f"{name}, {test.settings.min_duration_ms / 1000:g} s or more"

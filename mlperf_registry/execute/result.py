@@ -65,7 +65,7 @@ def score_accuracy(run: Run, plan: Plan) -> Accuracy:
     workload = run.workload
     family, options = workload.benchmark.family, workload.benchmark.options
     scratch = Path(run.scratch) if run.scratch else None
-    dataset = plugins.open_dataset(workload, scratch)
+    dataset = plugins.open_dataset(workload.scored, scratch)
     folder = Path(run.folder) / run.tests["accuracy"].log_dir
     score = plugins.accuracy_scorer(family)(folder / "mlperf_log_accuracy.json", dataset, options)
     write_text(folder / "accuracy.txt", score.text)

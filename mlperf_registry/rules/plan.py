@@ -59,10 +59,13 @@ def _accuracy_settings(case: Case) -> LoadGenSettings:
     rate, samples = case.workload.loadgen.accuracy_server_target_qps, _accuracy_samples(case)
     if rate is None and samples == 0:
         return case.settings
+    held = case.settings.performance_sample_count_override
     return attrs.evolve(
         case.settings,
         server_target_qps=case.settings.server_target_qps if rate is None else rate,
         accuracy_sample_count_override=samples,
+        # No more than the set has, where the accuracy run has one of its own.
+        performance_sample_count_override=held if case.workload.data.accuracy_path is None else min(held, samples),
     )
 
 

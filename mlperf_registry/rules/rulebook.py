@@ -11,6 +11,7 @@ from typing import Literal
 
 from mlperf_registry.rules.rule import Case, Division, Rule
 from mlperf_registry.rules.settings import set_size
+from mlperf_registry.schema.benchmarks.llm import LlmOptions
 from mlperf_registry.schema.plan import Breach
 
 _CLOSED: tuple[Division, ...] = ("closed",)
@@ -222,6 +223,22 @@ def _weights_trained(case: Case) -> str | None:
     return "must be the trained weights, are random: such a run shows performance only"
 
 
+def _answer_length(case: Case) -> str | None:
+    limits = None if case.benchmark is None or case.workload.benchmark.mini else case.benchmark.generation
+    options = case.workload.benchmark.options
+    if limits is None or not isinstance(options, LlmOptions):
+        return None
+    scored = limits.max_new_tokens_accuracy or limits.max_new_tokens
+    wanted = {
+        "min_output_tokens": limits.min_new_tokens or options.min_output_tokens,
+        "max_output_tokens": limits.max_new_tokens,
+        "max_output_tokens_accuracy": options.max_output_tokens_accuracy and scored,
+        "ignore_eos": False,
+    }
+    wrong = [f"{name} must be {asked}" for name, asked in wanted.items() if getattr(options, name) != asked]
+    return " and ".join(wrong) or None
+
+
 def _power_limit(case: Case) -> str | None:
     limit = case.workload.power.power_limit
     if limit is None or case.workload.power_setting.name == "MaxQ":
@@ -398,6 +415,15 @@ RULES: tuple[Rule, ...] = (
         check=_weights_trained,
         reason="The model must be equivalent to the reference, whose weights MLCommons provides.",
         citation="{rules}, Weight Definition and Quantization",
+    ),
+    Rule(
+        id="answer-length",
+        path="benchmark.options",
+        judges="values",
+        divisions=_CLOSED,
+        check=_answer_length,
+        reason="The length of answers is most of the work, so everyone's answers end alike.",
+        citation="{rules}, Benchmarks",
     ),
     Rule(
         id="power-limit",

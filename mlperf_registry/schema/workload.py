@@ -75,6 +75,14 @@ class Workload:
         return "PerformanceOnly" if self.model.weights == "random" else self.loadgen.test_mode
 
     @property
+    def scored(self) -> Workload:
+        """The workload of accuracy runs: itself, but for samples of their own where its data set has such."""
+        if self.data.accuracy_path is None:
+            return self
+        data = attrs.evolve(self.data, path=self.data.accuracy_path, accuracy_path=None, sample_count=None)
+        return attrs.evolve(self, data=data)
+
+    @property
     def effective_category(self) -> Category | None:
         """The category that rules look at: the workload's own, else the system's."""
         return self.category if self.category is not None else self.system.category

@@ -44,6 +44,7 @@ def workload(
     sample_count: int | None = None,
     weights: str = "trained",
     power_limit: float | None = None,
+    options: object = None,
     **loadgen: Any,
 ) -> Workload:
     """A workload that keeps every rule, but for what is asked to differ."""
@@ -68,6 +69,7 @@ def workload(
             backends=("onnxruntime", "tensorrt"),
             accuracy_metric="acc",
             accuracy_reference=91.0 if mini else None,
+            options=options,
         ),
         scenario=Scenario(name=SCENARIO_NAMES[scenario], first_try_min_query_count=100),
         accuracy_target=AccuracyTarget(name=TARGET_NAMES[target], fraction=float(TARGET_NAMES[target])),

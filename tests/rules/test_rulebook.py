@@ -15,6 +15,7 @@ from mlperf_registry.rules.round import load_round, round_names
 from mlperf_registry.rules.rule import Case
 from mlperf_registry.rules.rulebook import RULES, breaches
 from mlperf_registry.rules.wheel import wheel_breach
+from mlperf_registry.schema.benchmarks.llm import LlmOptions
 from mlperf_registry.schema.workload import Workload
 
 MakeWorkload = Callable[..., Workload]
@@ -86,6 +87,10 @@ CASES: dict[str, tuple[Values, Values]] = {
         {"scenario": "multistream", "multi_stream_samples_per_query": 4},
     ),
     "weights-trained": ({"weights": "trained"}, {"weights": "random"}),
+    "answer-length": (
+        {**LLM, "options": LlmOptions(evaluation="rouge", max_output_tokens=1024)},
+        {**LLM, "options": LlmOptions(evaluation="rouge", max_output_tokens=1023)},
+    ),
     "power-limit": ({"power_setting": "MaxP"}, {"power_setting": "MaxP", "power_limit": 300.0}),
     "maxq-needs-power": ({"power_setting": "MaxP"}, {"power_setting": "MaxQ", "power_limit": 300.0}),
 }
@@ -103,6 +108,7 @@ RELAXED_IN_OPEN = {
     "single-stream-percentile",
     "multi-stream-percentile",
     "weights-trained",
+    "answer-length",
 }
 
 LEGAL_CELLS = [

@@ -59,7 +59,7 @@ def open_dataset(workload: Workload, scratch: Path | None) -> Prompts:
         NotReady: when a file or package is missing, or the file is not what the options describe.
     """
     prompts = open_prompts(workload, scratch)
-    if workload.test_mode != "PerformanceOnly":
+    if _is_scored(workload):
         prompts.open_tokenizer()
         require_splitter(workload.benchmark.options.sentence_splitter)
     return prompts
@@ -79,11 +79,15 @@ def open_prompts(workload: Workload, scratch: Path | None) -> Prompts:
     return Prompts(
         tokens=prompt_tokens(table, texts, options, path, tokenizer),
         texts=None if texts is None else _utf8(texts),
-        references=_optional(table, options, "reference_column", path),
+        references=_optional(table, options, "reference_column", path) if _is_scored(workload) else (),
         kinds=_optional(table, options, "kind_column", path),
         identities=table.get("id", ()),
         open_tokenizer=tokenizer,
     )
+
+
+def _is_scored(workload: Workload) -> bool:
+    return workload.test_mode != "PerformanceOnly" and workload.data.accuracy_path is None
 
 
 def rows_of(ragged: Ragged, indices: npt.NDArray[np.int64]) -> Ragged:

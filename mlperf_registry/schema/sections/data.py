@@ -15,6 +15,11 @@ class Data:
     """The data set. Paths as in ``Model``."""
 
     path: str | None = knob("Folder or file with the samples.", default=None)
+    accuracy_path: str | None = knob(
+        "The same for accuracy runs, where MLPerf scores other samples than it times; absent: the same samples.",
+        applies=Applies(benchmarks=("llm",)),
+        default=None,
+    )
     map_path: str | None = knob("List of samples and their labels.", default=None)
     tensor_path: str | None = knob(
         "Preprocessed samples, filled on first use; several paths, one for each input, are separated by commas.",

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from harness.benchmarks.llm.data import open_dataset
+from mlperf_registry.rules.plan import make_plan
 from mlperf_registry.schema.problem import ConfigError, NotReady
 
 FRAME = Path(__file__).parents[3] / "data" / "llm" / "pandas-2.2.3.pkl"
@@ -143,3 +144,23 @@ def test_nltks_sentences_are_asked_for_before_the_run(workload, monkeypatch):
     monkeypatch.setattr(data, "path", [])
     with pytest.raises(NotReady, match=r"python -m nltk\.downloader punkt_tab"):
         open_dataset(workload("llama3.1-8b", SAMPLES, sentence_splitter="punkt"), None)
+
+
+def test_accuracy_runs_may_have_samples_of_their_own(workload, tmp_path):
+    other = tmp_path / "accuracy.json"
+    other.write_text(json.dumps([{"text_input": "x", "tok_input": [9], "ground_truth": "A", "dataset": "gpqa"}]))
+    timed = [{"text_input": "y", "tok_input": [number], "dataset": "perf"} for number in (1, 2)]
+    found = workload("gpt-oss-120b", timed)
+    found = attrs.evolve(found, data=attrs.evolve(found.data, accuracy_path=str(other)))
+    assert rows(open_dataset(found, None).load(np.arange(2))["input_ids"]) == [[1], [2]]
+    scored = open_dataset(found.scored, None)
+    assert list(scored.references) == ["A"]
+    assert rows(scored.load(np.array([0]))["input_ids"]) == [[9]]
+
+
+@pytest.mark.parametrize("benchmark", ["llama3.1-8b", "llama3.1-8b-edge", "llama2-70b", "deepseek-r1", "gpt-oss-120b"])
+def test_answers_are_as_long_as_the_newest_round_says(registry, benchmark):
+    found = registry.structure(registry.compose([f"benchmark={benchmark}", "mode=submission"]))
+    assert not [breach for breach in make_plan(found).breaches if breach.rule == "answer-length"]
+    longer = registry.compose([f"benchmark={benchmark}", "benchmark.options.max_output_tokens=4096"])
+    assert [breach.path for breach in make_plan(registry.structure(longer)).breaches if breach.rule == "answer-length"]
