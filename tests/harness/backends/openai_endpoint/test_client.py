@@ -8,7 +8,7 @@ import time
 
 import numpy as np
 import pytest
-from conftest import requests
+from asking import requests
 from scripted_server import ScriptedServer, answer, choice, sound, usage
 
 both_ways = pytest.mark.parametrize("streaming", [True, False], ids=["streaming", "whole"])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Heard, requests
+from asking import Heard, requests
 from scripted_server import MODEL, ScriptedServer, answer, choice, sound, usage
 
 from harness.backends.openai_endpoint.address import Address

@@ -9,12 +9,14 @@ import sys
 import time
 from functools import partial
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import HERE
 from driven import drive_case
 from scripted_server import ScriptedServer, sound
+
+HERE = Path(__file__).parent
 
 TOKENS = {
     "use_token_latencies": True,
