@@ -110,6 +110,9 @@ _TENSORRT_LLM_READS = (
     "llm.moe_expert_parallelism",
     "llm.trtllm_checkpoint_flags",
     "llm.trtllm_build_flags",
+    "llm.trtllm_runtime_flags.trtllm_backend",
+    "model.weights",
+    "backend.options.llm_args",
     "benchmark.options.whisper_encoder_build_flags",
     "benchmark.options.whisper_decoder_build_flags",
 )
@@ -182,9 +185,11 @@ OUR_BACKENDS = {
         _tensorrt("tensorrt_rtx", distribution="tensorrt-rtx-cu13", extra="rtx"),
         BackendPlugin(
             name="tensorrt_llm",
-            builder=None,
-            runner=None,
+            options="mlperf_registry.schema.backends.tensorrt_llm:TensorRTLLMOptions",
+            builder="harness.backends.tensorrt_llm.builder:TensorRTLLMBuilder",
+            runner="harness.backends.tensorrt_llm.runner:TensorRTLLMRunner",
             reads=_TENSORRT_LLM_READS,
+            takes="folder",
             imports=("tensorrt_llm",),
             distribution="tensorrt-llm",
             extra="trtllm",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from mlperf_registry.schema.problem import ConfigError, Problem
+import os
+
+from mlperf_registry.schema.problem import ConfigError, NotReady, Problem
 from mlperf_registry.schema.workload import Workload
 
 Devices = tuple[int, ...]
@@ -38,3 +40,14 @@ def device_groups(workload: Workload) -> tuple[Devices, ...]:
 def named(devices: Devices) -> str:
     """What messages call the core of these GPUs."""
     return f"GPU {','.join(map(str, devices))}"
+
+
+def visible(devices: Devices) -> str:
+    """CUDA_VISIBLE_DEVICES for a process that is to see these GPUs alone, of those that this one sees."""
+    seen = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
+    if not seen:
+        return ",".join(map(str, devices))
+    missing = [gpu for gpu in devices if gpu >= len(seen)]
+    if missing:
+        raise NotReady(f"GPU {missing[0]} is to be used, and CUDA_VISIBLE_DEVICES shows {len(seen)} here.")
+    return ",".join(seen[gpu] for gpu in devices)

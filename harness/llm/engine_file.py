@@ -23,11 +23,11 @@ class EngineFile:
     """Content of engine.json."""
 
     checkpoint: str
-    """Absolute folder of the checkpoint."""
+    """Folder to load: the checkpoint's, absolute, or one below the engine's own, relative."""
     checkpoint_sha256: str
     """Digest of the checkpoint, as the engine key has it."""
     arguments: dict[str, Any]
-    """Arguments of the engine library, by its names; the checkpoint's folder is not among them."""
+    """Arguments of the engine library, by its names; the folder to load is not among them."""
 
     def write(self, folder: Path) -> str:
         """Write the file into ``folder`` and return its name."""
@@ -36,7 +36,7 @@ class EngineFile:
 
     @classmethod
     def read(cls, engine: Engine) -> EngineFile:
-        """The file of an engine.
+        """The file of an engine; the folder to load is absolute.
 
         Raises:
             NotReady: when it is missing or damaged, or the checkpoint is no longer where it was.
@@ -48,9 +48,10 @@ class EngineFile:
             raise NotReady(
                 f"The engine {path} cannot be read ({error}): build it again with `mlperf build`."
             ) from error
-        if not Path(found.checkpoint).is_dir():
+        folder = path.parent / found.checkpoint
+        if not folder.is_dir():
             raise NotReady(
-                f"The checkpoint {found.checkpoint} is no longer there. If it was moved, set model.path and build "
-                "again with builder.force_build_engines=true."
+                f"The checkpoint {folder} is no longer there. If it was moved, set model.path and build again with "
+                "builder.force_build_engines=true."
             )
-        return found
+        return attrs.evolve(found, checkpoint=str(folder))

@@ -5,11 +5,12 @@ Imports no vLLM: `mlperf build` and the tests need none.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-from mlperf_registry.schema.problem import ConfigError, NotReady, Problem
+from harness.llm.checkpoint import quantized_as
+from harness.llm.precision import only
+from mlperf_registry.schema.problem import ConfigError, Problem
 
 READS = {
     "llm.tensor_parallelism": "tensor_parallel_size",
@@ -62,32 +63,8 @@ def engine_arguments(values: dict[str, Any], checkpoint: Path) -> dict[str, Any]
     return {"disable_log_stats": True, **named, **further}
 
 
-def quantized_as(checkpoint: Path) -> str | None:
-    """How a checkpoint says that it was quantised, in its own words; None where it was not.
-
-    Raises:
-        NotReady: when the folder has no config.json that can be read.
-    """
-    path = checkpoint / "config.json"
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise NotReady(
-            f"{checkpoint} is no checkpoint of a language model: {path.name} cannot be read ({error}). model.path is "
-            "the folder that holds config.json and the weights."
-        ) from error
-    said = config.get("quantization_config")
-    if isinstance(said, dict):
-        return str(said.get("quant_algo") or said.get("quant_method") or "quantised")
-    return "as hf_quant_config.json says" if (checkpoint / "hf_quant_config.json").is_file() else None
-
-
 def _precision(precision: object, quantized: str | None) -> dict[str, Any]:
-    named = set(precision.values()) if isinstance(precision, dict) else {precision}
-    if len(named) > 1:
-        message = f"is {', '.join(sorted(map(str, named)))}, and one model has one"
-        raise ConfigError([Problem("builder.precision", message)])
-    (wanted,) = named or {None}
+    wanted = only(precision)
     if wanted is None or quantized is not None:  # a quantised checkpoint is loaded as it is
         return {}
     if wanted in _DTYPES:

@@ -11,6 +11,15 @@ from harness.llm.devices import Devices
 from harness.llm.request import Generation
 from mlperf_registry.schema.problem import NotReady, RunFailed
 
+LONG_ANSWER = 512
+"""A request reports its first token, its end, and itself after each so many tokens between: signs of life, of which a
+short answer needs none."""
+
+
+def tells_between(generation: Generation) -> bool:
+    """Whether requests report before their end."""
+    return generation.streaming or generation.max_tokens > LONG_ANSWER
+
 
 def make_engine(checkpoint: str, arguments: dict[str, Any], devices: Devices | None, generation: Generation) -> Any:
     """A vLLM ``LLMEngine``, loaded; its work is done in a process of its own.
@@ -36,8 +45,7 @@ def make_engine(checkpoint: str, arguments: dict[str, Any], devices: Devices | N
         asked = EngineArgs(
             model=checkpoint,
             skip_tokenizer_init=True,
-            # A request then reports its first token and its end, and nothing between that nobody reads.
-            stream_interval=generation.max_tokens + 1 if generation.streaming else 1,
+            stream_interval=min(generation.max_tokens + 1, LONG_ANSWER),
             device_ids=None if devices is None else list(devices),
             **arguments,
         )
@@ -62,7 +70,7 @@ def sampling_params(generation: Generation) -> Any:
         stop_token_ids=list(generation.stop_token_ids),
         ignore_eos=generation.ignore_eos,
         detokenize=False,
-        output_kind=RequestOutputKind.DELTA if generation.streaming else RequestOutputKind.FINAL_ONLY,
+        output_kind=RequestOutputKind.DELTA if tells_between(generation) else RequestOutputKind.FINAL_ONLY,
     )
 
 

@@ -8,8 +8,9 @@ from functools import partial
 from harness.backends.vllm.core import VllmCore
 from harness.backends.vllm.library import make_engine
 from harness.llm.core import Core
-from harness.llm.devices import device_groups, named
+from harness.llm.devices import device_groups, named, visible
 from harness.llm.engine_file import EngineFile
+from harness.llm.process import ProcessCore
 from harness.llm.runner import LLMRunner
 from mlperf_registry.schema.run import Run
 
@@ -24,8 +25,18 @@ class VllmRunner(LLMRunner):
             NotReady: when the engine file or the checkpoint is missing.
             ConfigError: as ``device_groups``.
         """
-        engine, groups = EngineFile.read(run.engine), device_groups(run.workload)
-        return [
-            VllmCore(named(devices), partial(make_engine, engine.checkpoint, engine.arguments, devices))
-            for devices in groups
-        ]
+        engine, workload = EngineFile.read(run.engine), run.workload
+        groups = device_groups(workload)
+        if len(groups) > 1:  # each with an interpreter of its own, which the tokens of eight GPUs would fill
+            return [
+                ProcessCore(
+                    named(group),
+                    partial(VllmCore, named(group), partial(make_engine, engine.checkpoint, engine.arguments, None)),
+                    {"CUDA_VISIBLE_DEVICES": visible(group)},
+                )
+                for group in groups
+            ]
+        (group,) = groups
+        chosen = bool(workload.runtime.gpu_indices) or workload.llm.gpu_rank_map is not None
+        devices = group if chosen else None
+        return [VllmCore(named(group), partial(make_engine, engine.checkpoint, engine.arguments, devices))]

@@ -133,4 +133,11 @@ def test_devices_and_arguments_reach_the_engine(vllm):
     engine = make_engine("checkpoint", {"tensor_parallel_size": 2, "quantization": "fp8"}, (2, 3), WHOLE)
     asked = engine.asked
     assert (asked.model, asked.device_ids, asked.tensor_parallel_size) == ("checkpoint", [2, 3], 2)
-    assert (asked.quantization, asked.skip_tokenizer_init, asked.stream_interval) == ("fp8", True, 1)
+    assert (asked.quantization, asked.skip_tokenizer_init) == ("fp8", True)
+
+
+def test_a_long_answer_shows_life_where_nothing_streams(opened, collected):
+    opened(Generation(max_tokens=1500, ignore_eos=True)).submit(requests([1]))
+    collected.wait(1)
+    assert collected.tokens == len(collected.done[0]) == 1500
+    assert not collected.first

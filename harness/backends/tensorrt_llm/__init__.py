@@ -1,0 +1,1 @@
+"""TensorRT-LLM, in this process or one for each group of GPUs, through its LLM API."""

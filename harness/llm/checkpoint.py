@@ -1,0 +1,48 @@
+"""What a checkpoint's folder says of itself: how it is quantised, and which tokens end an answer."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from mlperf_registry.schema.problem import NotReady
+
+CONFIG, QUANTIZATION, GENERATION = "config.json", "hf_quant_config.json", "generation_config.json"
+
+
+def quantized_as(checkpoint: Path) -> str | None:
+    """How a checkpoint was quantised, in its own words; None where it was not.
+
+    Raises:
+        NotReady: when the folder has no config.json that can be read.
+    """
+    said = _config(checkpoint).get("quantization_config")
+    if isinstance(said, dict):
+        return str(said.get("quant_algo") or said.get("quant_method") or "quantised")
+    path = checkpoint / QUANTIZATION
+    return str(_read(path).get("quantization", {}).get("quant_algo", "quantised")) if path.is_file() else None
+
+
+def end_tokens(checkpoint: Path) -> tuple[int, ...]:
+    """Ids of the tokens that end an answer of this model: its generation's, or else its own. Raises as above."""
+    path = checkpoint / GENERATION
+    said = _read(path).get("eos_token_id") if path.is_file() else None
+    if said is None:
+        said = _config(checkpoint).get("eos_token_id")
+    return tuple(said) if isinstance(said, list) else () if said is None else (int(said),)
+
+
+def _config(checkpoint: Path) -> dict[str, Any]:
+    return _read(checkpoint / CONFIG)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise NotReady(
+            f"{path.parent} is no checkpoint of a language model: {path.name} cannot be read ({error}). model.path is "
+            "the folder that holds config.json and the weights."
+        ) from error
+    return found
