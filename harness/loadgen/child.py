@@ -1,7 +1,8 @@
 """One LoadGen test in a process of its own: ``python -m harness.loadgen.child RUN_JSON TEST [--events FD]``.
 
 A process, because LoadGen keeps state between tests and a crashing engine must not take a sweep with it. Composes
-and detects nothing: run.json says it all. Exit codes: 0 the test ended, valid or not; 1 failed; 3 not ready; 130.
+and detects nothing: run.json says it all. Exit codes: 0 the test ended, valid or not; 1 failed; 2 wrong
+configuration; 3 not ready; 130.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from harness.benchmarks.dataset import Dataset
 from harness.loadgen.binding import loadgen
 from harness.loadgen.events import Events
 from harness.loadgen.qsl import QSL
-from harness.loadgen.runner import Runner
+from harness.loadgen.runner import Remarking, Runner
 from harness.loadgen.session import open_session
 from harness.loadgen.settings import make_log_settings, make_test_settings
 from harness.loadgen.supervise import Watch, supervise
@@ -69,6 +70,8 @@ def run_test(
     events.phase("close")
     session.runner.drain()
     session.close()
+    for remark in session.runner.remarks if isinstance(session.runner, Remarking) else ():
+        events.note(remark)
     events.phase("write")
     if name == PERFORMANCE:
         try:

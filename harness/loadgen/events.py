@@ -7,6 +7,7 @@
     {"event": "probe", "samples_per_second": x, "latency_ns": n, "multi_stream_latency_ns": n}
     {"event": "note", "message": "..."}
     {"event": "error", "kind": "NotReady" | "RunFailed", "message": "..."}
+    {"event": "error", "kind": "ConfigError", "message": "...", "problems": [{"path": "...", "message": "...", ...}]}
 
 The phase is ``load`` whenever samples are loaded, also between and within the others. Progress keeps coming from a
 child that hangs: only in ``run``, with every sample issued completed, is a count that stands still no sign of it.
@@ -19,6 +20,8 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from mlperf_registry.schema.problem import ConfigError, MlperfError
 
 
 class Events:
@@ -89,6 +92,7 @@ class Events:
         """Something that whoever watches should know, though nothing ends for it."""
         self._send("note", message=message)
 
-    def error(self, kind: str, message: str) -> None:
+    def error(self, error: MlperfError) -> None:
         """Why the child ends without a result."""
-        self._send("error", kind=kind, message=message)
+        problems = {"problems": [each.as_json() for each in error.problems]} if isinstance(error, ConfigError) else {}
+        self._send("error", kind=type(error).__name__, message=str(error), **problems)

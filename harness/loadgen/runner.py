@@ -86,3 +86,12 @@ class Metered(Protocol):
     @property
     def token_flow(self) -> TokenFlow:
         """How it gets on; read from any thread while the runner is open."""
+
+
+@runtime_checkable
+class Remarking(Protocol):
+    """A Runner that has something to say of a test beside its answers, such as what it had to ask for twice."""
+
+    @property
+    def remarks(self) -> Sequence[str]:
+        """Sentences; complete once the runner is closed."""

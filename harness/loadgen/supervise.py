@@ -16,7 +16,7 @@ from types import FrameType
 from harness.loadgen.events import Events
 from harness.loadgen.runner import Metered, Runner
 from harness.loadgen.sut import SUT
-from mlperf_registry.schema.problem import NotReady, RunFailed
+from mlperf_registry.schema.problem import MlperfError, RunFailed
 
 HEARTBEAT_S = 0.5
 INTERRUPTED = 130
@@ -69,9 +69,9 @@ class Watch:
 def supervise(events: Events, work: Callable[[Watch], None]) -> int:
     """Do ``work``, and return the exit code 0.
 
-    Ends the process itself, without clean-up that might hang, where the work failed (1, or 3 when NotReady), where its
-    SUT broke (so that nobody waits ten minutes for LoadGen to issue queries that can only fail), on SIGTERM and SIGINT
-    (130), and when nobody reads the events any more.
+    Ends the process itself, without clean-up that might hang, where the work failed (with the failure's own code),
+    where its SUT broke (so that nobody waits ten minutes for LoadGen to issue queries that can only fail), on SIGTERM
+    and SIGINT (130), and when nobody reads the events any more.
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _interrupted)
@@ -94,20 +94,19 @@ def supervise(events: Events, work: Callable[[Watch], None]) -> int:
         if error is None:
             thread.join()
             return 0
-        events.error("NotReady" if isinstance(error, NotReady) else "RunFailed", _sentence(error))
+        said = _said(error)
+        events.error(said)
         traceback.print_exception(error)
     except BrokenPipeError:
-        error = RunFailed("The parent process is gone.")
+        said = RunFailed("The parent process is gone.")
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(error.exit_code if isinstance(error, NotReady) else RunFailed.exit_code)
+    os._exit(said.exit_code)
 
 
 def _interrupted(number: int, frame: FrameType | None) -> None:
     os._exit(INTERRUPTED)
 
 
-def _sentence(error: BaseException) -> str:
-    if isinstance(error, (NotReady, RunFailed)):
-        return str(error)
-    return f"{type(error).__name__}: {error}"
+def _said(error: BaseException) -> MlperfError:
+    return error if isinstance(error, MlperfError) else RunFailed(f"{type(error).__name__}: {error}")

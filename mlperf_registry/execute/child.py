@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from mlperf_registry.execute.progress import Progress, TokenProgress
-from mlperf_registry.schema.problem import NotReady, RunFailed
+from mlperf_registry.schema.problem import ConfigError, MlperfError, NotReady, Problem, RunFailed
 
 _CHILD = "harness.loadgen.child"
 _PROBE = "harness.loadgen.probe"
@@ -49,7 +49,7 @@ def run_test(
         minimum: seconds that the run must last, for the progress display.
 
     Raises:
-        NotReady, RunFailed: as the child says, or when it crashed or hung.
+        NotReady, RunFailed, ConfigError: as the child says, or when it crashed or hung.
     """
     watch = _Watch(load_seconds, stall_seconds, minimum, progress)
     return _follow([_CHILD, str(run_json), test], "done", log, watch)
@@ -81,8 +81,7 @@ def _follow(module: list[str], last: str, log: Path, watch: _Watch) -> dict[str,
     except subprocess.TimeoutExpired:
         raise RunFailed(f"The child process closed its events and did not exit; it was ended. See {log}.") from None
     if error is not None:
-        kind = NotReady if error.get("kind") == "NotReady" else RunFailed
-        raise kind(str(error.get("message")))
+        raise _raised(error)
     if code != 0 or answer is None:
         raise RunFailed(f"The child process {_how(code)} before its test was over. See {log}: {_last_line(log)}")
     return answer
@@ -221,6 +220,13 @@ def _events(handle: int, watch: _Watch) -> Iterator[dict[str, Any]]:
                 watch.hear(event)
                 yield event
         watch.require_alive()
+
+
+def _raised(error: dict[str, Any]) -> MlperfError:
+    if error.get("kind") == "ConfigError":
+        return ConfigError(Problem(**problem) for problem in error["problems"])
+    kind = NotReady if error.get("kind") == "NotReady" else RunFailed
+    return kind(str(error.get("message")))
 
 
 def _token_progress(tokens: dict[str, Any], rate: float) -> TokenProgress:

@@ -14,7 +14,7 @@ import pytest
 
 from mlperf_registry.execute import child
 from mlperf_registry.execute.progress import Silent, TokenProgress
-from mlperf_registry.schema.problem import NotReady, RunFailed
+from mlperf_registry.schema.problem import ConfigError, NotReady, Problem, RunFailed
 
 PREAMBLE = """
 import json, os, signal, sys, time
@@ -128,6 +128,20 @@ def test_an_exit_without_an_answer_is_a_failure_even_with_code_0(follow):
 def test_what_the_child_says_is_not_ready_is_not_ready(follow):
     with pytest.raises(NotReady, match="no such model"):
         follow("say(event='error', kind='NotReady', message='no such model'); sys.exit(3)")
+
+
+def test_what_the_child_finds_wrong_in_the_configuration_keeps_its_places(follow):
+    problem = Problem("llm.gpu_rank_map", "gives a GPU to two instances", "tuned.yaml", 7)
+    with pytest.raises(ConfigError) as raised:
+        follow(
+            f"""
+            problem = dict(path="llm.gpu_rank_map", message="gives a GPU to two instances", origin="tuned.yaml",
+                           line=7, hint=None)
+            say(event="error", kind="ConfigError", message="as follows", problems=[problem])
+            sys.exit({ConfigError.exit_code})
+            """
+        )
+    assert raised.value.problems == (problem,)
 
 
 def test_a_child_without_progress_is_hung_and_ended(follow, tmp_path):

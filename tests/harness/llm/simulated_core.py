@@ -13,7 +13,7 @@ import numpy as np
 
 from harness.benchmarks.dataset import Ragged
 from harness.llm.runner import LLMRunner
-from mlperf_registry.schema.problem import NotReady, RunFailed
+from mlperf_registry.schema.problem import ConfigError, NotReady, Problem, RunFailed
 
 TOTAL = 500
 
@@ -67,6 +67,8 @@ class SimulatedCore:
         self.opened += 1
         if self._fault == "not ready":
             raise NotReady(f"{self.name} lacks its model.")
+        if self._fault == "misconfigured":
+            raise ConfigError([Problem("llm.gpu_rank_map", "gives a GPU to two instances")])
         self.generation = generation
         self._listener = listener
         if not self._at_once:

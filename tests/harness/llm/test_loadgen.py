@@ -136,6 +136,13 @@ def test_a_core_that_is_not_ready(drive):
     assert driven.one("error")["message"] == "core 1 lacks its model."
 
 
+def test_a_configuration_that_the_engine_finds_wrong(drive):
+    driven = drive(OFFLINE, cores=[{"fault": "misconfigured"}])
+    assert driven.code == 2
+    (problem,) = driven.one("error")["problems"]
+    assert (problem["path"], problem["message"]) == ("llm.gpu_rank_map", "gives a GPU to two instances")
+
+
 def test_the_probe_measures_an_engine_that_batches_itself(drive):
     driven = drive({"scenario": "Offline"}, test="probe", cores=[{"capacity": 16, "step_s": 0.01}])
     assert driven.code == 0, driven.output

@@ -64,6 +64,10 @@ class Bench:
             time.sleep(0.001)
         self.runner.drain()
 
+    def end(self):
+        """Close the runner, after which its cores report nothing more."""
+        self.runner.close()
+
 
 @pytest.fixture
 def bench():
@@ -115,6 +119,7 @@ def test_a_wrong_report_fails_its_sample_and_no_other(bench, fault, sentences):
     b = bench(SimulatedCore(fault=fault))
     b.issue(range(300))
     b.wait(300)
+    b.end()
     assert sorted(b.answered.calls) == list(range(300))
     assert b.sut.failures == sentences
     struck = {index for index in range(300) if index % 20 == 19}
@@ -128,6 +133,7 @@ def test_reports_of_another_length_than_their_requests(bench):
     b = bench(SimulatedCore(fault="short report"))
     b.issue(range(100))
     b.wait(100)
+    b.end()
     assert sorted(b.answered.calls) == list(range(100))
     assert all(failure.startswith("core reported 0 answers for ") for failure in b.sut.failures)
 
@@ -136,6 +142,7 @@ def test_an_answer_to_no_request(bench):
     b = bench(SimulatedCore(fault="stranger"))
     b.issue(range(100))
     b.wait(100)
+    b.end()
     assert sorted(b.answered.calls) == list(range(100))
     assert b.sut.failures[0].startswith("core reported on a request that has ended, or that it never got.")
 
