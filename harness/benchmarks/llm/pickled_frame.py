@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -44,6 +45,10 @@ class _Array(_StandIn):
     """An array of pandas around one of numpy."""
 
 
+class _Placement(_StandIn):
+    """Which columns a block has: a slice or an array."""
+
+
 class _IndexKind:
     """Which class an index is of: it is not needed."""
 
@@ -54,18 +59,58 @@ class _Index(_StandIn):
 
 _ARRAY = np.ndarray[Any, np.dtype[Any]]
 
-
-def _reconstruct(kind: type, shape: tuple[int, ...], code: bytes) -> _ARRAY:
-    made: _ARRAY = np.ndarray(shape, np.dtype(code.decode()))
-    return made
+_PLAIN = re.compile(r"[biuf][1248]|O8?")
+"""Booleans, integers, floats, and objects."""
 
 
-def _from_buffer(buffer: Any, dtype: Any, shape: tuple[int, ...], order: Any) -> _ARRAY:
-    return np.frombuffer(buffer, dtype=dtype).reshape(shape, order=order)
+class _Dtype(_StandIn):
+    """A dtype. Not numpy's own, which believes whatever state a file gives it."""
+
+    @property
+    def plain(self) -> np.dtype[Any]:
+        code = self.args[0]
+        if not isinstance(code, str) or not _PLAIN.fullmatch(code):
+            raise ValueError(f"it has values of the type {code}, which are neither numbers nor text")
+        order: Any = self.state[1] if self.state else "="
+        plain: np.dtype[Any] = np.dtype(code).newbyteorder(order)
+        return plain
 
 
-def _scalar(dtype: Any, value: Any) -> Any:
-    return np.frombuffer(value, dtype=dtype)[0] if isinstance(value, bytes) else value
+class _Ndarray(_StandIn):
+    """An array. Not numpy's own, for the same reason."""
+
+    @property
+    def array(self) -> _ARRAY:
+        _, shape, dtype, by_column, content = self.state
+        return _shaped(content, dtype, shape, "F" if by_column else "C")
+
+
+class _Buffered(_StandIn):
+    """An array by protocol 5."""
+
+    @property
+    def array(self) -> _ARRAY:
+        content, dtype, shape, order = self.args
+        return _shaped(content, dtype, shape, order)
+
+
+def _shaped(content: Any, dtype: _Dtype, shape: tuple[int, ...], order: Any) -> _ARRAY:
+    plain = dtype.plain
+    flat: _ARRAY
+    if plain.kind == "O":
+        flat = np.empty(len(content), object)
+        flat[:] = content
+    else:
+        flat = np.frombuffer(bytes(content), plain)
+    return flat.reshape(shape, order=order)
+
+
+def _reconstruct(kind: type, shape: tuple[int, ...], code: bytes) -> _Ndarray:
+    return _Ndarray()
+
+
+def _scalar(dtype: _Dtype, value: Any) -> Any:
+    return np.frombuffer(value, dtype.plain)[0].item() if isinstance(value, bytes) else value
 
 
 def _encode(text: str, encoding: str) -> bytes:
@@ -81,7 +126,7 @@ _KNOWN: dict[str, Callable[..., Any] | type] = {
     "pandas.core.internals.managers.BlockManager": _Manager,
     "pandas._libs.internals._unpickle_block": _Block,
     "pandas.core.internals.blocks.new_block": _Block,
-    "pandas._libs.internals.BlockPlacement": _StandIn,
+    "pandas._libs.internals.BlockPlacement": _Placement,
     "pandas.core.indexes.base._new_Index": _Index,
     **{
         f"pandas.core.indexes.{module}.{name}": _IndexKind
@@ -95,10 +140,10 @@ _KNOWN: dict[str, Callable[..., Any] | type] = {
     "pandas.StringDtype": _StandIn,
     "pandas._libs.arrays.__pyx_unpickle_NDArrayBacked": _Array,
     "pandas._libs.missing.NAType": _StandIn,
-    "numpy.ndarray": np.ndarray,
-    "numpy.dtype": np.dtype,
+    "numpy.ndarray": _Ndarray,
+    "numpy.dtype": _Dtype,
     **{f"numpy.{core}.multiarray._reconstruct": _reconstruct for core in ("core", "_core")},
-    **{f"numpy.{core}.numeric._frombuffer": _from_buffer for core in ("core", "_core")},
+    **{f"numpy.{core}.numeric._frombuffer": _Buffered for core in ("core", "_core")},
     **{f"numpy.{core}.multiarray.scalar": _scalar for core in ("core", "_core")},
     **{
         f"{module}.{kind.__name__}": kind
@@ -150,7 +195,7 @@ def _columns(frame: Any) -> dict[str, list[Any]]:
         if rows.ndim == 1:
             rows = rows[np.newaxis]
         for row, place in enumerate(places):
-            columns[str(names[place])] = rows[row].tolist()
+            columns[str(names[place])] = [_value(value) for value in rows[row].tolist()]
     return {str(name): columns[str(name)] for name in names}
 
 
@@ -169,23 +214,27 @@ def _labels(index: Any) -> list[Any]:
 
 
 def _places(placement: Any, count: int) -> list[int]:
-    if isinstance(placement, _StandIn):
+    if isinstance(placement, _Placement):
         placement = placement.args[0]
     if isinstance(placement, slice):
         return list(range(*placement.indices(count)))
-    return [int(place) for place in np.asarray(placement)]
+    return [int(place) for place in _values(placement)]
+
+
+def _value(value: Any) -> Any:
+    """A cell: rows of tokens may be arrays themselves."""
+    return value.array if isinstance(value, _Ndarray | _Buffered) else value
 
 
 def _values(values: Any) -> _ARRAY:
-    """The array of numpy inside an array of pandas, which keeps it in its state."""
-    if isinstance(values, np.ndarray):
-        return values
+    """The array of a block or an index; an array of pandas keeps it in its state."""
+    if isinstance(values, _Ndarray | _Buffered):
+        array: _ARRAY = values.array
+        return array
     if isinstance(values, _Array):
         for part in values.state if isinstance(values.state, tuple) else (values.state,):
-            if isinstance(part, np.ndarray):
-                return part
-            if isinstance(part, dict):
-                found = next((inner for inner in part.values() if isinstance(inner, np.ndarray)), None)
-                if found is not None:
-                    return found
+            inside = part.values() if isinstance(part, dict) else (part,)
+            found = next((inner for inner in inside if isinstance(inner, _Ndarray | _Buffered)), None)
+            if found is not None:
+                return found.array
     raise ValueError(f"it has a column of {type(values).__name__}, which is neither numbers nor text")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ def read_table(path: Path) -> Table:
         content = path.read_bytes()
         if content.startswith(_GZIP):
             content = gzip.decompress(content)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise NotReady(f"{path} cannot be read: {error}. Get it again.") from error
     try:
         if content.startswith(_PARQUET):
@@ -57,10 +58,10 @@ def column(table: Table, name: str, path: Path, option: str) -> Sequence[Any]:
 def _records(content: bytes) -> Table:
     try:
         records = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         try:
             records = [json.loads(line) for line in content.splitlines() if line.strip()]
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise NotReady(f"it is neither JSON ({error}) nor a pickle, nor Parquet. Get it again.") from error
     if not isinstance(records, list) or not records or not all(isinstance(record, dict) for record in records):
         raise NotReady("its JSON is no array of records. Get it again.")

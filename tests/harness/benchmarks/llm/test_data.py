@@ -102,7 +102,9 @@ def test_tokens_that_are_none(workload, tokens):
         open_dataset(workload("llama3.1-8b", [SAMPLES[0], {**SAMPLES[1], "tok_input": tokens}]), None)
 
 
-@pytest.mark.parametrize("content", ["", "[]", "[1]", "{", '{"a": 1}', '[{"a": 1}, {"b": 1}]'])
+@pytest.mark.parametrize(
+    "content", ["", "[]", "[1]", "{", "[" * 100_000, "\x1f\x8b", '{"a": 1}', '[{"a": 1}, {"b": 1}]']
+)
 def test_damaged_json(workload, tmp_path, content):
     path = tmp_path / "damaged.json"
     path.write_text(content)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import pickle
+import random
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -57,3 +59,15 @@ def test_other_content_is_refused_with_the_cure(content):
 def test_a_frame_cut_short(cut):
     with pytest.raises(NotReady, match="no pickled DataFrame"):
         read_pickled_frame(FRAMES[0].read_bytes()[:cut])
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("frame", FRAMES, ids=lambda path: path.stem)
+def test_flipped_bytes_are_refused_or_read_and_crash_nothing(frame):
+    drawn, whole = random.Random(20261122), frame.read_bytes()
+    for _ in range(400):
+        content = bytearray(whole)
+        for _ in range(drawn.randint(1, 4)):
+            content[drawn.randrange(len(content))] = drawn.randrange(256)
+        with suppress(NotReady):
+            read_pickled_frame(bytes(content))
