@@ -71,6 +71,7 @@ class EndpointCore:
         self._share = _Share(0)
         self._longest: int | None = None
         self._closing = False
+        self._counts = Counts()
 
     @property
     def name(self) -> str:
@@ -125,15 +126,23 @@ class EndpointCore:
         """End the clients, and the server where it is ours; say what the clients did."""
         self._closing = True
         try:
-            counts = Counts()
             for client in self._clients:
                 client.close()
-                counts.add(client.counts)
+                self._counts.add(client.counts)
             if self._clients:
-                _write(self._record, self.name, counts)
+                _write(self._record, self.name, self._counts)
         finally:
             if self._server is not None:
                 self._server.stop()
+
+    @property
+    def remark(self) -> str | None:
+        """What was asked more than once, and why, once it is closed; None: nothing was."""
+        retries = self._counts.retries
+        if not retries:
+            return None
+        reasons = ", ".join(f"{reason}: {count:,}" for reason, count in retries.most_common())
+        return f"{self.name} was asked again {retries.total():,} times ({reasons})."
 
     def _ended(self, how: str) -> None:
         if not self._closing:

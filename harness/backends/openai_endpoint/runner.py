@@ -29,6 +29,12 @@ SERVER_LOG = "server.log"
 class OpenAIEndpointRunner(LLMRunner):
     """A Runner whose engines are behind addresses."""
 
+    @property
+    def remarks(self) -> Sequence[str]:
+        """Which servers had to be asked again; see Remarking."""
+        cores = (core for core in self._cores if isinstance(core, EndpointCore))
+        return [remark for core in cores if (remark := core.remark) is not None]
+
     def cores(self, run: Run) -> Sequence[Core]:
         """One for each server of ``llm.trtllm_server_urls``, or the one that ``backend.options.server_command`` starts.
 

@@ -16,18 +16,28 @@ READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 _AT_ONCE = 1 << 15
 """Bytes taken at a time: more would cost a larger buffer for each of the small events of a stream."""
 
+_TRIAL_SECONDS = 5.0
+
 Resolved = tuple[int, tuple[Any, ...]]
 """Family and socket address."""
 
 
 def resolve(address: Address) -> Resolved:
-    """Look the host up, once a run.
+    """Where to connect to: of the host's socket addresses the first that takes a connection, else the last.
+
+    Asked once a run; ``localhost`` is two of them, and servers often listen on one.
 
     Raises:
         OSError: when there is no such host.
     """
-    family, _, _, _, sockaddr = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0]
-    return family, sockaddr
+    found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+    places = [(family, sockaddr) for family, _, _, _, sockaddr in found]
+    for place in places[:-1]:
+        with socket.socket(place[0], socket.SOCK_STREAM) as trial:
+            trial.settimeout(_TRIAL_SECONDS)
+            if trial.connect_ex(place[1]) == 0:
+                return place
+    return places[-1]
 
 
 class Wire:

@@ -126,12 +126,14 @@ class ScriptedServer:
         behave: ``(asked, wire)``, what is done upon a POST.
         models: entries of its list of models.
         key: the API key that it asks for.
+        tls: an SSLContext to serve https with.
     """
 
-    def __init__(self, behave=sound, *, models=None, key=None, port=0):
+    def __init__(self, behave=sound, *, models=None, key=None, port=0, tls=None):
         self.behave = behave
         self.models = [{"id": MODEL, "owned_by": "vllm", "max_model_len": 4096}] if models is None else models
         self.key = key
+        self.tls = tls
         self.asked = []
         self.connections = 0
         self._lock = threading.Lock()
@@ -142,7 +144,7 @@ class ScriptedServer:
 
     @property
     def url(self):
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://127.0.0.1:{self.port}" if self.tls is None else f"https://localhost:{self.port}"
 
     def __enter__(self):
         return self
@@ -170,6 +172,11 @@ class ScriptedServer:
                 threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection):
+        if self.tls is not None:
+            try:
+                connection = self.tls.wrap_socket(connection, server_side=True)
+            except OSError:
+                return
         with connection, contextlib.suppress(OSError, _Closed), connection.makefile("rb") as lines:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             while first := lines.readline():

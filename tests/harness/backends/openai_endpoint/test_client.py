@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
+import socket
+import ssl
+import subprocess
 import threading
 import time
 
@@ -345,3 +349,47 @@ def test_a_tokeniser_that_is_not_the_models(ask):
     with ScriptedServer(lambda asked, wire: sound(asked, wire, text=True)) as server:
         heard, _ = ask(server, encode=encode)
     assert "the tokeniser is not the model's" in heard.failed[0]
+
+
+def test_a_host_with_an_address_on_which_nobody_listens(ask, monkeypatch):
+    with ScriptedServer() as server:
+        real = socket.getaddrinfo("127.0.0.1", server.port, type=socket.SOCK_STREAM)
+        other = socket.getaddrinfo("127.0.0.2", 1, type=socket.SOCK_STREAM)
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *given, **more: other + real + other)
+        heard, counts = ask(server, 20)
+    assert heard.outputs == expected(20)
+    assert not counts.retries
+
+
+@pytest.fixture
+def certificate(tmp_path, monkeypatch):
+    """An SSLContext for localhost, which clients of this test trust."""
+    program = shutil.which("openssl")
+    if program is None:
+        pytest.skip("needs the program openssl, to make a certificate")
+    key, made = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    words = "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost"
+    subprocess.run(
+        [program, *words.split(), "-keyout", key, "-out", made],
+        check=True,
+        capture_output=True,
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(made, key)
+    monkeypatch.setenv("SSL_CERT_FILE", str(made))
+    return context
+
+
+@both_ways
+def test_https(ask, certificate, streaming):
+    with ScriptedServer(tls=certificate) as server:
+        heard, counts = ask(server, 100, streaming=streaming)
+    assert heard.outputs == expected(100)
+    assert not counts.retries
+
+
+def test_https_with_a_certificate_that_nobody_signed(ask, certificate, monkeypatch):
+    monkeypatch.delenv("SSL_CERT_FILE")
+    with ScriptedServer(tls=certificate) as server:
+        heard, _ = ask(server, retries=1)
+    assert "takes no connection" in heard.failed[0] and "certificate verify failed" in heard.failed[0]

@@ -84,7 +84,10 @@ def test_retries_leave_a_run_sound_and_are_on_record(drive):
     issued, completed = driven.counted
     assert issued == completed
     (line,) = [json.loads(line) for line in (driven.folder / "client.jsonl").read_text().splitlines()]
-    assert line["retries"]["503 service unavailable"] > 10
+    refused = line["retries"]["503 service unavailable"]
+    assert refused > 10
+    said = f"{server.url} was asked again {refused:,} times (503 service unavailable: {refused:,})."
+    assert driven.one("note")["message"] == said
 
 
 def test_a_fault_makes_the_run_invalid_and_says_why(drive):
@@ -192,7 +195,7 @@ def test_a_server_that_dies_in_the_run_makes_it_invalid(drive_started):
             "The server no-such-server (backend.options.server_command) is not installed",
         ),
         ([sys.executable, "-c", "print('no GPU {port}'); raise SystemExit(4)"], 1, "ended with exit code 4"),
-        (["python"], 1, "must have {port} in it"),
+        (["python"], 2, "must have {port} in it"),
     ],
 )
 def test_a_server_that_does_not_start(drive_started, command, code, words):
