@@ -43,6 +43,11 @@ class Ledger:
         """What each core has, and what it can take."""
         return [Load(pending, capacity) for pending, (_, capacity) in zip(self._pending, self._cores, strict=True)]
 
+    @property
+    def full(self) -> bool:
+        """Whether no core can take another request."""
+        return all(load.full for load in self.loads)
+
     def submit(self, ids: Iterable[int], cores: Iterable[int]) -> None:
         """Requests go to cores, id by id."""
         for id_, core in zip(ids, cores, strict=True):

@@ -92,17 +92,18 @@ class LLMRunner(ABC):
         requests, head = self._requests(ids, indices), 0
         while head < len(requests):
             with self._changed:
-                while not (allotted := self._scheduler.allot(len(requests) - head, self._ledger.loads)):
-                    if self._closing:
-                        self._sink.fail(_array(request.id for request in requests[head:]), _CLOSED)
-                        return
-                    self._changed.wait()
+                self._changed.wait_for(lambda: self._closing or not self._ledger.full)
+                if self._closing:
+                    break
+                allotted = self._scheduler.allot(len(requests) - head, self._ledger.loads)
                 taken = requests[head : head + len(allotted)]
                 self._ledger.submit((request.id for request in taken), allotted)
             head += len(taken)
             for number, core in enumerate(self._cores):
                 if share := [request for request, to in zip(taken, allotted, strict=True) if to == number]:
                     core.submit(share)
+        if head < len(requests):
+            self._sink.fail(_array(request.id for request in requests[head:]), _CLOSED)
 
     def drain(self) -> None:
         """See Runner."""
