@@ -181,6 +181,17 @@ OUR_BACKENDS = {
             imports=("onnxruntime",),
             distribution="onnxruntime",
         ),
+        BackendPlugin(
+            name="openvino",
+            options="mlperf_registry.schema.backends.openvino:OpenVINOOptions",
+            builder="harness.backends.openvino.builder:OpenVINOBuilder",
+            runner="harness.backends.openvino.runner:OpenVINORunner",
+            reads=(),
+            precisions=("fp32", "bf16"),
+            imports=("openvino", "openvino_genai"),
+            distribution="openvino",
+            extra="llm",
+        ),
         _tensorrt("tensorrt", distribution="tensorrt", extra="tensorrt"),
         _tensorrt("tensorrt_rtx", distribution="tensorrt-rtx-cu13", extra="rtx"),
         BackendPlugin(

@@ -17,6 +17,9 @@ from mlperf_registry.schema.problem import NotReady
 
 _ARCHITECTURE = "llama"
 
+CONTEXT_LENGTH = "context_length"
+"""Where the model says the most tokens that a prompt and its answer may have together."""
+
 
 def make_network(path: Path) -> Any:
     """The ``openvino.Model``: token ids to logits, float32 [batch, tokens, vocabulary], with its KV cache as state.
@@ -69,7 +72,9 @@ class _Llama:
         head = embedding if own is None else self._constant(self._file.weights("output.weight"))
         logits = op.result(op.matmul(hidden, head, False, True), name="logits")
         logits.output(0).tensor.set_names({"logits"})
-        return self._openvino.Model([logits], self._sinks, [ids, mask, positions, beam], self._file.path.stem)
+        model = self._openvino.Model([logits], self._sinks, [ids, mask, positions, beam], self._file.path.stem)
+        model.set_rt_info(str(self._setting("context_length")), [CONTEXT_LENGTH])
+        return model
 
     def _attention(self, layer: int, hidden: Any, batch: Any, beam: Any, rotation: Any, seen: Any) -> Any:
         op, name = self._op, f"blk.{layer}"
