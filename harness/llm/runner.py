@@ -153,7 +153,10 @@ class LLMRunner(ABC):
         self._report_wrong(ids, wrong)
 
     def finish(self, core: int, ids: Sequence[int], outputs: Sequence[Tokens]) -> None:
-        """Answers of a core."""
+        """Answers of a core.
+
+        One of a single token goes to LoadGen as it is, which writes an error about it, as with MLPerf's references.
+        """
         if len(outputs) != len(ids):
             self.fail(ids, f"{self._cores[core].name} reported {len(outputs)} answers for {len(ids)} requests.")
             return

@@ -148,6 +148,8 @@ class SimulatedCore:
             listener.fail(ids, "The server answered 500.")
         elif self._fault == "empty":
             listener.finish(ids, [np.zeros(0, np.int32)] * len(ids))
+        elif self._fault == "one token":
+            listener.finish(ids, [np.zeros(1, np.int32)] * len(ids))
         elif self._fault == "short report" and ids:
             listener.finish(ids, [])
         elif self._fault == "stranger":

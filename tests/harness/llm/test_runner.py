@@ -130,6 +130,14 @@ def test_a_wrong_report_fails_its_sample_and_no_other(bench, fault, sentences):
     assert b.answered.firsts.keys() == set(range(300))
 
 
+def test_an_answer_of_one_token_is_an_answer(bench):
+    b = bench(SimulatedCore(fault="one token"))
+    b.issue(range(100))
+    b.wait(100)
+    assert b.sut.failures == []
+    assert {index for index, tokens in b.answered.tokens.items() if tokens == 1} == {19, 39, 59, 79, 99}
+
+
 def test_reports_of_another_length_than_their_requests(bench):
     b = bench(SimulatedCore(fault="short report"))
     b.issue(range(100))
