@@ -155,11 +155,8 @@ class EndpointCore:
             self._address, served_models(self._address), wanted.model_name, wanted.benchmark, wanted.model_path
         )
         kind, self._longest = wanted.kind or model.kind, model.longest
-        apis: tuple[Api, ...] = ("completions",)
-        if wanted.api is not None:
-            apis = (wanted.api,)
-        elif kind == "vllm":
-            apis = ("tokens", "completions")
+        apis: tuple[Api, ...] = ("tokens",) if kind == "vllm" else ()
+        apis = (*apis, "completions", "text") if wanted.api is None else (wanted.api,)
         interface = Interface(api=apis[0], kind=kind, model=model.name, generation=generation)
         unkept = interface.unkept()
         if unkept is not None:

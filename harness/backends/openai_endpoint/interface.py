@@ -12,14 +12,15 @@ import attrs
 
 from harness.llm.request import Generation, Request
 
-Api = Literal["tokens", "completions", "chat"]
-"""``tokens``: vLLM's own, token ids in and out; the others are OpenAI's."""
+Api = Literal["tokens", "completions", "text", "chat"]
+"""vLLM's token ids in and out; OpenAI's completions with prompts as token ids, or as text; its chat."""
 Kind = Literal["vllm", "tensorrt_llm", "llama_cpp", "openai"]
 """Who made the server; ``openai`` for one that keeps to OpenAI's words."""
 
 PATHS: dict[Api, str] = {
     "tokens": "/inference/v1/generate",
     "completions": "/v1/completions",
+    "text": "/v1/completions",
     "chat": "/v1/chat/completions",
 }
 KINDS: dict[str, Kind] = {"vllm": "vllm", "tensorrt_llm": "tensorrt_llm", "llamacpp": "llama_cpp"}
@@ -35,7 +36,7 @@ class Envelope:
 
     before: bytes
     after: bytes
-    takes_text: bool
+    api: Api
 
     def body(self, request: Request) -> bytes:
         """The JSON of a request.
@@ -43,12 +44,14 @@ class Envelope:
         Raises:
             ValueError: when the API takes text and the data set has none; a sentence.
         """
-        if self.takes_text:
-            if request.text is None:
-                raise ValueError("The API chat takes prompts as text, and the data set has token ids only.")
-            prompt = json.dumps([{"role": "user", "content": request.text}])
-        else:
+        if self.api in ("tokens", "completions"):
             prompt = str(request.prompt.tolist())  # JSON as well, in three quarters of json.dumps's time
+        elif request.text is None:
+            raise ValueError("The server is sent prompts as text, and the data set has token ids only.")
+        elif self.api == "text":
+            prompt = json.dumps(request.text)
+        else:
+            prompt = json.dumps([{"role": "user", "content": request.text}])
         return self.before + prompt.encode() + self.after
 
 
@@ -69,16 +72,11 @@ class Interface:
         """Path of the API."""
         return PATHS[self.api]
 
-    @property
-    def takes_text(self) -> bool:
-        """Whether prompts are sent as text."""
-        return self.api == "chat"
-
     def envelope(self) -> Envelope:
         """What is around the prompt in every request."""
-        key = {"tokens": "token_ids", "completions": "prompt", "chat": "messages"}[self.api]
+        key = {"tokens": "token_ids", "chat": "messages"}.get(self.api, "prompt")
         rest = json.dumps({"model": self.model, **self._limits()})
-        return Envelope(b'{"%s": ' % key.encode(), b", " + rest[1:].encode(), self.takes_text)
+        return Envelope(b'{"%s": ' % key.encode(), b", " + rest[1:].encode(), self.api)
 
     def _limits(self) -> dict[str, Any]:
         wanted = self.generation

@@ -18,9 +18,10 @@ class OpenAIEndpointOptions:
         "Name under which the server has the model; absent: the one of its models that is named as the benchmark is.",
         default=None,
     )
-    api: Literal["auto", "tokens", "completions", "chat"] = knob(
-        "What is called: vLLM's token ids in and out, /v1/completions, or /v1/chat/completions, where prompts are text "
-        "that the server puts into its own template; auto: the first of the first two that the server has.",
+    api: Literal["auto", "tokens", "completions", "text", "chat"] = knob(
+        "What is called: vLLM's token ids in and out, /v1/completions with prompts as token ids or as text, or "
+        "/v1/chat/completions, where the server puts them into its own template; auto: the first that the server "
+        "answers, chat excepted.",
         default="auto",
     )
     server: Literal["auto", "vllm", "tensorrt_llm", "llama_cpp", "openai"] = knob(

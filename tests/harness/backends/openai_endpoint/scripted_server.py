@@ -37,7 +37,8 @@ class Asked:
 
     @property
     def prompt(self):
-        return self.body.get("prompt") or self.body.get("token_ids") or [len(self.body["messages"][0]["content"])]
+        found = self.body.get("prompt") or self.body.get("token_ids") or self.body["messages"][0]["content"]
+        return [len(found)] if isinstance(found, str) else found
 
     @property
     def streams(self):

@@ -112,7 +112,28 @@ def test_chat_sends_text(open_core):
         core.submit([Request(0, prompt, "four"), Request(1, prompt)])
         heard.wait(2)
     assert heard.outputs == {0: [4, 2]}
-    assert heard.failed == {1: "The API chat takes prompts as text, and the data set has token ids only."}
+    assert heard.failed == {1: "The server is sent prompts as text, and the data set has token ids only."}
+
+
+def test_a_server_that_takes_no_token_ids_is_sent_text(open_core):
+    def behave(asked, wire):
+        if isinstance(asked.body.get("prompt"), str):
+            sound(asked, wire)
+        else:
+            wire.error(422, "Input should be a valid string")
+
+    with ScriptedServer(behave) as server:
+        core, heard = open_core(server)
+        core.submit([Request(0, np.array([1], np.int32), "four")])
+        heard.wait(1)
+        assert server.asked[-1].body["prompt"] == "four"
+    assert heard.outputs == {0: answer([4])}
+
+
+def test_a_server_that_answers_to_nothing_says_why(open_core):
+    words = r"/v1/completions answered 500: no GPU\."
+    with ScriptedServer(lambda asked, wire: wire.error(500, "no GPU")) as server, pytest.raises(NotReady, match=words):
+        open_core(server)
 
 
 @pytest.mark.parametrize(
