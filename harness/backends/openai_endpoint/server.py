@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -20,6 +22,8 @@ from mlperf_registry.schema.problem import NotReady, RunFailed
 
 _POLL_SECONDS = 0.25
 _LINES_SHOWN = 3
+_SIGNALLED = 128
+"""What the warden adds to the number of the signal that ended a server."""
 
 
 def free_port() -> int:
@@ -83,8 +87,12 @@ class Server:
         then(f"The server {self.ending()}. {self._last_lines()}")
 
     def ending(self) -> str:
-        """How it ended."""
-        return f"ended with exit code {self._keeper.returncode if self._keeper else None}"
+        """How it ended, as the end of a sentence."""
+        assert self._keeper is not None
+        code = self._keeper.returncode
+        with contextlib.suppress(ValueError):
+            return f"was killed by {signal.Signals(code - _SIGNALLED).name}"
+        return f"ended with exit code {code}"
 
     def stop(self) -> None:
         """End it with all its processes, and wait for that; nothing where it was not started."""

@@ -18,7 +18,7 @@ GRACE_SECONDS = 10.0
 
 
 def main(command: list[str]) -> int:
-    """Run the command until it ends, or until stdin does; returns its exit code."""
+    """Run the command until it ends, or until stdin does; returns its exit code, 128 more than a signal's number."""
     server = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
     signal.signal(signal.SIGTERM, lambda number, frame: _signal(server.pid, signal.SIGTERM))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -34,7 +34,7 @@ def main(command: list[str]) -> int:
     threading.Thread(target=watch, daemon=True).start()
     code = server.wait()
     _signal(server.pid, signal.SIGKILL)  # its children, where it left some
-    return code
+    return code if code >= 0 else 128 - code
 
 
 def _signal(group: int, number: int) -> None:
@@ -43,4 +43,4 @@ def _signal(group: int, number: int) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]) & 0xFF)
+    sys.exit(main(sys.argv[1:]))

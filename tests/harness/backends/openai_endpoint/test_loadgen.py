@@ -195,6 +195,7 @@ def test_a_server_that_dies_in_the_run_makes_it_invalid(drive_started):
             "The server no-such-server (backend.options.server_command) is not installed",
         ),
         ([sys.executable, "-c", "print('no GPU {port}'); raise SystemExit(4)"], 1, "ended with exit code 4"),
+        ([sys.executable, "-c", "import os; os.abort()  # {port}"], 1, "was killed by SIGABRT"),
         (["python"], 2, "must have {port} in it"),
     ],
 )
