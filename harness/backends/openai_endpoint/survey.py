@@ -62,8 +62,9 @@ def served_models(address: Address) -> list[Served]:
     try:
         entries = [entry for entry in json.loads(body)["data"] if isinstance(entry["id"], str)]
     except (ValueError, KeyError, TypeError):
+        said = redacted(error_message(body))
         raise NotReady(
-            f"{address} is no OpenAI-compatible server: to GET /v1/models it answered {status}, {error_message(body)}."
+            f"{address} is no OpenAI-compatible server: to GET /v1/models it answered {status}, {said}."
         ) from None
     return [
         Served(entry["id"], KINDS.get(str(entry.get("owned_by")).lower(), "openai"), _longest(entry))

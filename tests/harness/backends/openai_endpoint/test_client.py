@@ -393,3 +393,25 @@ def test_https_with_a_certificate_that_nobody_signed(ask, certificate, monkeypat
     with ScriptedServer(tls=certificate) as server:
         heard, _ = ask(server, retries=1)
     assert "takes no connection" in heard.failed[0] and "certificate verify failed" in heard.failed[0]
+
+
+@both_ways
+@pytest.mark.parametrize("seed", range(3))
+def test_whatever_a_server_does_each_request_ends_once_and_no_answer_is_wrong(ask, seed, streaming):
+    """Each time a request comes, one of all faults, or none, as the seed has it."""
+    faults = [behave for behave, _ in FAULTS.values()]
+    refusals = [lambda asked, wire, status=status: wire.error(status, "no") for status in (429, 500, 502, 503)]
+    ends = [lambda asked, wire: wire.close(), lambda asked, wire: wire.reset()]
+    last = [lambda asked, wire: (sound(asked, wire), wire.close()), lambda asked, wire: sound(asked, wire, claimed=99)]
+    behaviours = [*faults, *refusals, *ends, *last, *[sound] * 20]
+
+    def behave(asked, wire):
+        rng = np.random.default_rng([seed, asked.prompt[0], asked.earlier])
+        behaviours[rng.integers(len(behaviours))](asked, wire)
+
+    with ScriptedServer(behave) as server:
+        heard, counts = ask(server, 300, streaming=streaming, silence_s=2.0)
+    assert all(heard.outputs[id_] == ids for id_, ids in expected(300).items() if id_ in heard.outputs)
+    assert heard.outputs.keys() | heard.failed.keys() == set(range(300))
+    assert (counts.answers, counts.failures) == (len(heard.outputs), len(heard.failed))
+    assert min(len(heard.outputs), len(heard.failed), counts.retries.total()) > 20
