@@ -134,9 +134,10 @@ class OpenVINOCore:
                 return
 
     def _add(self, requests: Sequence[Request]) -> None:
+        # All at once, so that none is lost should the engine refuse one.
+        self._under_way.update((request.id, _Answer(None)) for request in requests)
         for request in requests:
             prompt = self._tensor(request.prompt[np.newaxis].astype(np.int64))
-            self._under_way[request.id] = _Answer(None)
             self._under_way[request.id].handle = self._pipeline.add_request(request.id, prompt, self._config)
 
     def _report(self) -> None:
@@ -165,7 +166,7 @@ class OpenVINOCore:
     def _die(self, error: Exception) -> None:
         with self._changed:
             self._dead = f"OpenVINO's engine has failed: {error}"
-            lost = [*self._under_way, *(request.id for request in self._arrived if request.id not in self._under_way)]
+            lost = [*self._under_way, *(request.id for request in self._arrived)]
             self._under_way.clear()
             self._arrived.clear()
         if lost:
@@ -178,9 +179,9 @@ def generation_config(genai: Any, generation: Generation) -> Any:
     config.max_new_tokens = generation.max_tokens
     config.min_new_tokens = generation.min_tokens
     config.ignore_eos = generation.ignore_eos or not generation.stop_token_ids
-    # GenAI refuses to be without an end token where the engine brings no tokeniser that says one.
-    config.eos_token_id = generation.stop_token_ids[0] if generation.stop_token_ids else 0
-    config.stop_token_ids = set() if config.ignore_eos else set(generation.stop_token_ids)
+    # GenAI wants an end token named, even where it is to be ignored.
+    ends = generation.stop_token_ids or (0,)
+    config.eos_token_id, config.stop_token_ids = ends[0], set(ends)
     config.do_sample = generation.temperature > 0 and generation.top_k != 1
     if config.do_sample:
         config.temperature, config.top_p = generation.temperature, generation.top_p

@@ -3,7 +3,8 @@
 Run once, to say in the benchmark's YAML what its answers are worth; the README beside it says what came out.
 
     python reference.py MODEL.gguf accuracy.json         # needs torch, transformers, gguf and accelerate
-    mlperf accuracy --benchmark llama3.1-8b-mini --mlperf-accuracy-file accuracy.json --dataset-file docstrings.json
+    mlperf accuracy --benchmark llama3.1-8b-mini --mlperf-accuracy-file accuracy.json --dataset-file docstrings.json \\
+        --model-name FOLDER                              # with the model's tokenizer.json
 """
 
 from __future__ import annotations
