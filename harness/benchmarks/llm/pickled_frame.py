@@ -49,7 +49,7 @@ class _Placement(_StandIn):
     """Which columns a block has: a slice or an array."""
 
 
-class _IndexKind:
+class _IndexKind(_StandIn):
     """Which class an index is of: it is not needed."""
 
 
@@ -105,6 +105,21 @@ def _shaped(content: Any, dtype: _Dtype, shape: tuple[int, ...], order: Any) -> 
     return flat.reshape(shape, order=order)
 
 
+class _Function:
+    """A function that a file may call, and not change: pickles set attributes of whatever they name."""
+
+    __slots__ = ("_call",)
+
+    def __init__(self, call: Callable[..., Any]) -> None:
+        self._call = call
+
+    def __call__(self, *args: Any) -> Any:
+        return self._call(*args)
+
+    def __setstate__(self, state: Any) -> None:
+        raise pickle.UnpicklingError("it sets the state of a function")
+
+
 def _reconstruct(kind: type, shape: tuple[int, ...], code: bytes) -> _Ndarray:
     return _Ndarray()
 
@@ -142,15 +157,15 @@ _KNOWN: dict[str, Callable[..., Any] | type] = {
     "pandas._libs.missing.NAType": _StandIn,
     "numpy.ndarray": _Ndarray,
     "numpy.dtype": _Dtype,
-    **{f"numpy.{core}.multiarray._reconstruct": _reconstruct for core in ("core", "_core")},
+    **{f"numpy.{core}.multiarray._reconstruct": _Function(_reconstruct) for core in ("core", "_core")},
     **{f"numpy.{core}.numeric._frombuffer": _Buffered for core in ("core", "_core")},
-    **{f"numpy.{core}.multiarray.scalar": _scalar for core in ("core", "_core")},
+    **{f"numpy.{core}.multiarray.scalar": _Function(_scalar) for core in ("core", "_core")},
     **{
         f"{module}.{kind.__name__}": kind
         for module in ("builtins", "__builtin__")
         for kind in (slice, bytes, bytearray)
     },
-    "_codecs.encode": _encode,
+    "_codecs.encode": _Function(_encode),
 }
 """Everything that a file may name; all of it only keeps data."""
 

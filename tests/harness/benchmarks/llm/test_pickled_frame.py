@@ -8,8 +8,10 @@ import random
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from harness.benchmarks.llm.pickled_frame import _KNOWN as KNOWN
 from harness.benchmarks.llm.pickled_frame import read_pickled_frame
 from mlperf_registry.schema.problem import NotReady
 
@@ -47,6 +49,26 @@ def test_nothing_is_run(tmp_path, function, protocol):
     with pytest.raises(NotReady, match=r"it names .*, which is no part of a table"):
         read_pickled_frame(pickle.dumps({"rows": [harmful]}, protocol))
     assert not mark.exists()
+
+
+@pytest.mark.parametrize(
+    "kind", ["numpy.ndarray", "pandas.DataFrame", "pandas.Index", "numpy.core.multiarray.scalar", "_codecs.encode"]
+)
+@pytest.mark.parametrize(
+    "state", [b"}X\x01\x00\x00\x00aX\x01\x00\x00\x00bs", b"N}X\x01\x00\x00\x00aX\x01\x00\x00\x00bs\x86"]
+)
+def test_nothing_that_a_file_names_is_changed(kind, state):
+    """Opcodes by hand: GLOBAL, a state of attributes or of slots, BUILD."""
+    module, _, name = kind.rpartition(".")
+    with pytest.raises(NotReady):
+        read_pickled_frame(b"\x80\x02c" + f"{module}\n{name}\n".encode() + state + b"b.")
+    assert not any(hasattr(target, "a") for target in KNOWN.values())
+
+
+def test_bytes_do_not_become_objects():
+    """``numpy.ndarray((1,), "O", bytes)``: numpy itself would take the bytes for addresses."""
+    with pytest.raises(NotReady):
+        read_pickled_frame(pickle.dumps(_Runs(np.ndarray, (1,), "O", bytearray(b"A" * 8)), 2))
 
 
 @pytest.mark.parametrize("content", [b"", b"\x80\x04", b"not a pickle", pickle.dumps([1, 2]), pickle.dumps({"a": [1]})])
