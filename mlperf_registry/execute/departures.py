@@ -49,5 +49,6 @@ def _asked(test: LoadGenTest) -> Iterator[tuple[str, str | int]]:
     yield "effective_performance_sample_count", settings.performance_sample_count_override
     if test.mode == "PerformanceOnly":
         yield "effective_min_duration_ms", settings.min_duration_ms
+        yield "effective_sample_concatenate_permutation", settings.sample_concatenate_permutation
         if _counted(test) is None:
             yield "effective_min_query_count", settings.min_query_count

@@ -102,7 +102,8 @@ def test_an_accuracy_run_alone_has_no_validity_and_can_still_fail(result_of):
 @pytest.mark.parametrize("name", ["offline", "offline_tokens", "server", "server_tokens", "multistream"])
 def test_what_was_asked_for_was_in_effect(name):
     read = log(name)
-    assert departures(read, loadgen_test(read.values["effective_scenario"])) == ()
+    test = loadgen_test(read.values["effective_scenario"], sample_concatenate_permutation=name.endswith("_tokens"))
+    assert departures(read, test) == ()
 
 
 @pytest.mark.parametrize(
@@ -115,6 +116,7 @@ def test_what_was_asked_for_was_in_effect(name):
         ({"schedule_rng_seed": 1}, "effective_schedule_rng_seed"),
         ({"min_duration_ms": 600_000}, "effective_min_duration_ms"),
         ({"min_query_count": 701}, "effective_min_query_count"),
+        ({"sample_concatenate_permutation": True}, "effective_sample_concatenate_permutation"),
         ({"performance_sample_count_override": 1024}, "effective_performance_sample_count"),
     ],
 )
@@ -131,7 +133,7 @@ def test_an_offline_query_that_is_too_small_is_a_reason():
 @pytest.mark.parametrize(("held", "good"), [(100, True), (216, True), (96, False), (None, False)])
 def test_with_equal_issue_loadgen_makes_whole_rounds_over_the_samples(held, good):
     test = loadgen_test(min_query_count=100, sample_concatenate_permutation=True)
-    read = attrs.evolve(log("server"), values={**log("server").values, "effective_min_query_count": held})
+    read = attrs.evolve(log("server_tokens"), values={**log("server_tokens").values, "effective_min_query_count": held})
     if held is None:
         del read.values["effective_min_query_count"]
     sentences = departures(read, test)
