@@ -78,7 +78,7 @@ def open_prompts(workload: Workload, scratch: Path | None) -> Prompts:
     texts = prompt_texts(table, options, path)
     return Prompts(
         tokens=prompt_tokens(table, texts, options, path, tokenizer),
-        texts=None if texts is None else _utf8(texts),
+        texts=None if texts is None else _utf8(texts, path),
         references=_optional(table, options, "reference_column", path) if _is_scored(workload) else (),
         kinds=_optional(table, options, "kind_column", path),
         identities=table.get("id", ()),
@@ -119,8 +119,15 @@ def _optional(table: Table, options: LlmOptions, option: str, path: Path) -> Seq
     return () if name is None else column(table, name, path, option)
 
 
-def _utf8(texts: Sequence[str]) -> Ragged:
-    rows = [text.encode("utf-8", errors="surrogatepass") for text in texts]
+def _utf8(texts: Sequence[str], path: Path) -> Ragged:
+    rows = []
+    for number, text in enumerate(texts):
+        try:
+            rows.append(text.encode())
+        except UnicodeEncodeError as error:  # half a pair of surrogates, which JSON and pickles can hold
+            raise NotReady(
+                f"{path}: the prompt of sample {number} is no text ({error}). Get the file again."
+            ) from error
     offsets = np.zeros(len(rows) + 1, np.int64)
     np.cumsum([len(row) for row in rows], out=offsets[1:])
     return Ragged(np.frombuffer(b"".join(rows), np.uint8), offsets)

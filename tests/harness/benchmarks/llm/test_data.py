@@ -66,6 +66,12 @@ def test_a_pickled_frame_also_gzipped(workload, tmp_path, packed):
     assert list(dataset.references) == ["1", "2", "3"]
 
 
+def test_a_prompt_with_half_a_character_is_refused_before_the_run(workload):
+    broken = [SAMPLES[0], {**SAMPLES[1], "input": "the \ud83d dog"}]
+    with pytest.raises(NotReady, match="the prompt of sample 1 is no text"):
+        open_dataset(workload("llama3.1-8b", broken), None)
+
+
 def test_json_lines(workload, tmp_path):
     path = tmp_path / "lines.jsonl"
     path.write_text("\n".join(map(json.dumps, SAMPLES)) + "\n")
