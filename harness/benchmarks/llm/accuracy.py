@@ -62,7 +62,7 @@ class Marked:
         ]
 
 
-def score(log: Path, dataset: Prompts, options: LlmOptions, dtype: LogType | None = None) -> Score:
+def score(log: Path, dataset: Prompts, options: LlmOptions, dtype: LogType | None = "int32") -> Score:
     """The metrics of the benchmark's evaluation, over the samples that were answered.
 
     The text is one line with MLPerf's own names, as the official checker reads them.
@@ -71,7 +71,7 @@ def score(log: Path, dataset: Prompts, options: LlmOptions, dtype: LogType | Non
         log: mlperf_log_accuracy.json.
         dataset: what was asked.
         options: the benchmark's.
-        dtype: number format of the log's token ids; None: seen from the log.
+        dtype: number format of the log's token ids, which is int32 in those of our runs; None: seen from the log.
 
     Raises:
         RunFailed: when the log is damaged, of another data set, or cannot be scored here.

@@ -78,6 +78,13 @@ def test_number_formats(workload, log, tokens_of, dtype, told):
     assert result.values["TOKENS_PER_SAMPLE"] == 3.5
 
 
+def test_a_run_of_ours_is_read_as_it_was_written(workload, log):
+    """Zeros in every other place look like the upper halves of int64."""
+    answers = log({0: [5, 0, 6, 0], 1: [7, 0]})
+    assert scored(workload("llama3.1-8b", SUMMARIES), answers).values["TOKENS_PER_SAMPLE"] == 3
+    assert scored(workload("llama3.1-8b", SUMMARIES), answers, dtype=None).values["TOKENS_PER_SAMPLE"] == 1.5
+
+
 def test_the_first_answer_counts_and_order_does_not(workload, log, tokens_of, tmp_path):
     found = workload("llama3.1-8b", SUMMARIES)
     one = scored(found, log({0: tokens_of("the cat"), 1: tokens_of("a dog")}))
