@@ -11,6 +11,7 @@ from typing import Literal
 
 from mlperf_registry.rules.rule import Case, Division, Rule
 from mlperf_registry.rules.settings import set_size
+from mlperf_registry.schema.backends.reuse import ReusesKvCache
 from mlperf_registry.schema.benchmarks.llm import LlmOptions
 from mlperf_registry.schema.plan import Breach
 
@@ -239,6 +240,12 @@ def _answer_length(case: Case) -> str | None:
     return " and ".join(wrong) or None
 
 
+def _kv_cache_reuse(case: Case) -> str | None:
+    options = case.workload.backend.options
+    option = options.kv_cache_reuse if isinstance(options, ReusesKvCache) else None
+    return None if option is None else f"must not let samples share the KV cache, as {option} does: set it to false"
+
+
 def _power_limit(case: Case) -> str | None:
     limit = case.workload.power.power_limit
     if limit is None or case.workload.power_setting.name == "MaxQ":
@@ -424,6 +431,15 @@ RULES: tuple[Rule, ...] = (
         check=_answer_length,
         reason="The length of answers is most of the work, so everyone's answers end alike.",
         citation="{rules}, Benchmarks",
+    ),
+    Rule(
+        id="kv-cache-reuse",
+        path="backend.options",
+        judges="values",
+        divisions=_CLOSED,
+        check=_kv_cache_reuse,
+        reason="Samples come again and again, and each must be computed whole: what one left must not serve another.",
+        citation="{rules}, LoadGen Operation, and FAQ, LLM Benchmarks",
     ),
     Rule(
         id="power-limit",

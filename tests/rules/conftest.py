@@ -45,6 +45,7 @@ def workload(
     weights: str = "trained",
     power_limit: float | None = None,
     options: object = None,
+    backend_options: object = None,
     **loadgen: Any,
 ) -> Workload:
     """A workload that keeps every rule, but for what is asked to differ."""
@@ -75,7 +76,7 @@ def workload(
         accuracy_target=AccuracyTarget(name=TARGET_NAMES[target], fraction=float(TARGET_NAMES[target])),
         power_setting=PowerSetting(name=power_setting),
         harness=Harness(name="native"),
-        backend=Backend(name="onnxruntime", device="cpu"),
+        backend=Backend(name="onnxruntime", device="cpu", options=backend_options),
         mode=Mode(name="explore", strict=False),
         builder=Builder(gpu_batch_size=PerComponent({"model": 1}), precision=PerComponent({"model": "fp32"})),
         runtime=Runtime(),

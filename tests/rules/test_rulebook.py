@@ -15,7 +15,10 @@ from mlperf_registry.rules.round import load_round, round_names
 from mlperf_registry.rules.rule import Case
 from mlperf_registry.rules.rulebook import RULES, breaches
 from mlperf_registry.rules.wheel import wheel_breach
+from mlperf_registry.schema.backends.tensorrt_llm import TensorRTLLMOptions
+from mlperf_registry.schema.backends.vllm import VllmOptions
 from mlperf_registry.schema.benchmarks.llm import LlmOptions
+from mlperf_registry.schema.components import FrozenMap
 from mlperf_registry.schema.workload import Workload
 
 MakeWorkload = Callable[..., Workload]
@@ -91,6 +94,10 @@ CASES: dict[str, tuple[Values, Values]] = {
         {**LLM, "options": LlmOptions(evaluation="rouge", max_output_tokens=1024)},
         {**LLM, "options": LlmOptions(evaluation="rouge", max_output_tokens=1023)},
     ),
+    "kv-cache-reuse": (
+        {**LLM, "backend_options": VllmOptions()},
+        {**LLM, "backend_options": VllmOptions(enable_prefix_caching=True)},
+    ),
     "power-limit": ({"power_setting": "MaxP"}, {"power_setting": "MaxP", "power_limit": 300.0}),
     "maxq-needs-power": ({"power_setting": "MaxP"}, {"power_setting": "MaxQ", "power_limit": 300.0}),
 }
@@ -109,6 +116,7 @@ RELAXED_IN_OPEN = {
     "multi-stream-percentile",
     "weights-trained",
     "answer-length",
+    "kv-cache-reuse",
 }
 
 LEGAL_CELLS = [
@@ -155,6 +163,29 @@ def test_equal_issue_is_the_rounds(make_workload: MakeWorkload) -> None:
     settings = attrs.evolve(plan.performance, sample_concatenate_permutation=False)
     case = Case(workload=plan.workload, round=load_round("v6.1"), other_settings=settings)
     assert [breach.rule for breach in breaches(case)] == ["equal-issue"]
+
+
+@pytest.mark.parametrize(
+    ("options", "reuses"),
+    [
+        (VllmOptions(engine_args=FrozenMap({"enable_prefix_caching": True})), "engine_args.enable_prefix_caching"),
+        (VllmOptions(engine_args=FrozenMap({"enable_prefix_caching": None})), "engine_args.enable_prefix_caching"),
+        (VllmOptions(engine_args=FrozenMap({"enable_prefix_caching": False}), enable_prefix_caching=True), None),
+        (TensorRTLLMOptions(), None),
+        (TensorRTLLMOptions(llm_args=FrozenMap({"kv_cache_config": {"dtype": "fp8"}})), None),
+        (
+            TensorRTLLMOptions(llm_args=FrozenMap({"kv_cache_config": {"enable_block_reuse": True}})),
+            "llm_args.kv_cache_config.enable_block_reuse",
+        ),
+        (TensorRTLLMOptions(llm_args=FrozenMap({"kv_cache_config": None})), "llm_args.kv_cache_config"),
+    ],
+)
+def test_what_an_engine_is_told_in_its_own_words_is_judged_too(
+    make_workload: MakeWorkload, options: object, reuses: str | None
+) -> None:
+    found = make_plan(make_workload(**LLM, backend_options=options)).breaches
+    assert [breach.rule for breach in found] == ([] if reuses is None else ["kv-cache-reuse"])
+    assert all(f"as {reuses} does" in breach.message for breach in found)
 
 
 @pytest.mark.parametrize("cell", LEGAL_CELLS, ids=lambda cell: "/".join(cell.values()))

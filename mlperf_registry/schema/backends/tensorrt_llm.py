@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
@@ -19,3 +20,12 @@ class TensorRTLLMOptions:
         "fields say.",
         default=FrozenMap({}),
     )
+
+    @property
+    def kv_cache_reuse(self) -> str | None:
+        """See ReusesKvCache. We switch it off, unless llm_args says otherwise; TensorRT-LLM itself would reuse."""
+        config = self.llm_args.get("kv_cache_config", {})
+        if not isinstance(config, Mapping):
+            return "llm_args.kv_cache_config"
+        kept = config.get("enable_block_reuse", False) is False
+        return None if kept else "llm_args.kv_cache_config.enable_block_reuse"

@@ -39,3 +39,11 @@ class VllmOptions:
         "Further arguments of vLLM's EngineArgs, by their names; they win over what the other fields say.",
         default=FrozenMap({}),
     )
+
+    @property
+    def kv_cache_reuse(self) -> str | None:
+        """See ReusesKvCache. What engine_args says wins; told nothing, vLLM itself would reuse."""
+        name = "enable_prefix_caching"
+        if name in self.engine_args:
+            return None if self.engine_args[name] is False else f"engine_args.{name}"
+        return name if self.enable_prefix_caching else None
