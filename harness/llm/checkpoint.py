@@ -17,7 +17,7 @@ def quantized_as(checkpoint: Path) -> str | None:
     Raises:
         NotReady: when the folder has no config.json that can be read.
     """
-    said = _config(checkpoint).get("quantization_config")
+    said = config_of(checkpoint).get("quantization_config")
     if isinstance(said, dict):
         return str(said.get("quant_algo") or said.get("quant_method") or "quantised")
     path = checkpoint / QUANTIZATION
@@ -29,11 +29,12 @@ def end_tokens(checkpoint: Path) -> tuple[int, ...]:
     path = checkpoint / GENERATION
     said = _read(path).get("eos_token_id") if path.is_file() else None
     if said is None:
-        said = _config(checkpoint).get("eos_token_id")
+        said = config_of(checkpoint).get("eos_token_id")
     return tuple(said) if isinstance(said, list) else () if said is None else (int(said),)
 
 
-def _config(checkpoint: Path) -> dict[str, Any]:
+def config_of(checkpoint: Path) -> dict[str, Any]:
+    """Content of its config.json. Raises as above."""
     return _read(checkpoint / CONFIG)
 
 

@@ -17,7 +17,7 @@ from multiprocessing.process import BaseProcess
 from queue import SimpleQueue
 from typing import Any
 
-from harness.llm.core import Core, Listener
+from harness.llm.core import Bounded, Core, Listener
 from harness.llm.request import Generation, Request, Tokens
 from mlperf_registry.schema.problem import MlperfError, NotReady, RunFailed
 
@@ -37,6 +37,8 @@ class ProcessCore:
     def __init__(self, name: str, make: Callable[[], Core], environment: Mapping[str, str]) -> None:
         self.name = name
         self.capacity: int | None = None
+        self.longest: int | None = None
+        """See Bounded."""
         self._make = make
         self._environment = dict(environment)
         self._process: BaseProcess | None = None
@@ -63,7 +65,7 @@ class ProcessCore:
         kind, content = self._receive()
         if kind != "opened":
             raise NotReady(content) if kind == "NotReady" else RunFailed(content)
-        self.capacity = content
+        self.capacity, self.longest = content
         threading.Thread(target=self._listen, name=f"reports of {self.name}", daemon=True).start()
 
     def submit(self, requests: Sequence[Request]) -> None:
@@ -147,7 +149,7 @@ def _serve(pipe: Connection, make: Callable[[], Core], generation: Generation) -
     try:
         core = make()
         core.open(generation, reports)
-        pipe.send(("opened", core.capacity))
+        pipe.send(("opened", (core.capacity, core.longest if isinstance(core, Bounded) else None)))
     except Exception as error:
         traceback.print_exc()
         said = str(error) if isinstance(error, MlperfError) else f"{type(error).__name__}: {error}"

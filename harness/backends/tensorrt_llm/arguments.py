@@ -6,8 +6,10 @@ Imports no TensorRT-LLM: `mlperf build` and the tests need none.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from harness.llm.checkpoint import config_of
 from harness.llm.precision import only
 from mlperf_registry.schema.problem import ConfigError, Problem
 from mlperf_registry.schema.sections import Llm
@@ -135,6 +137,21 @@ def quant_config(values: Mapping[str, Any]) -> Arguments:
     cache = (values.get("llm.trtllm_checkpoint_flags") or {}).get("kv_cache_dtype")
     found = {"quant_algo": algorithm, "kv_cache_quant_algo": {"auto": None, None: None}.get(cache, _upper(cache))}
     return _set(found)
+
+
+def longest(arguments: Mapping[str, Any], model: Path) -> int | None:
+    """Most tokens of a prompt and its answer together; None where TensorRT-LLM decides by itself.
+
+    Args:
+        arguments: of its LLM.
+        model: folder of the checkpoint or engine.
+
+    Raises:
+        NotReady: when it is neither.
+    """
+    built = config_of(model).get("build_config", {})
+    asked: int | None = arguments.get("max_seq_len", built.get("max_seq_len"))
+    return asked
 
 
 def merged(weaker: Mapping[str, Any], stronger: Mapping[str, Any]) -> Arguments:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from harness.backends.tensorrt_llm import library
+from harness.backends.tensorrt_llm.arguments import longest
 from harness.llm.checkpoint import end_tokens
 from harness.llm.core import Listener
 from harness.llm.request import Generation, Request, Tokens
@@ -37,6 +38,8 @@ class TensorRTLLMCore:
         self._model = model
         self._path: library.ExecutionPath = path
         self._arguments = dict(arguments)
+        self.longest: int | None = None
+        """See Bounded: known where it was asked for, or built into an engine."""
         self._llm: Any = None
         self._thread: threading.Thread | None = None
         self._following: set[asyncio.Task[None]] = set()
@@ -51,6 +54,7 @@ class TensorRTLLMCore:
         if self._streaming and self._path == "pytorch":
             arguments["stream_interval"] = min(generation.max_tokens + 1, library.LONG_ANSWER)
         self._llm = library.make_llm(self._model, self._path, arguments)
+        self.longest = longest(self._arguments, Path(self._model))
         self._params = library.sampling_params(generation, end_tokens(Path(self._model)))
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name=f"tensorrt_llm {self.name}", daemon=True)

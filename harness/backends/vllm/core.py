@@ -2,6 +2,9 @@
 
 It does what ``vllm.LLM.generate`` does and nothing more for each token: prompts go in as token ids, no text is made,
 and a request reports when it ends, and where answers stream also when it begins.
+
+No lock stands between the two threads, since one would hold requests back for the length of a step. vLLM's socket is
+not made for two, and ``step`` uses it only to abort answers at stop strings: requests here have none, and one answer.
 """
 
 from __future__ import annotations
@@ -40,6 +43,8 @@ class VllmCore:
         self.name = name
         self._make_engine = make_engine
         self._owned = owned
+        self.longest: int | None = None
+        """See Bounded: where vLLM, told nothing else, would cut an answer short."""
         self._engine: Any = None
         self._arrived = threading.Condition()
         self._closing = threading.Event()
@@ -51,6 +56,7 @@ class VllmCore:
     def open(self, generation: Generation, listener: Listener) -> None:
         """See Core; takes minutes."""
         self._engine = self._make_engine(generation)
+        self.longest = library.longest(self._engine)
         self._params = library.sampling_params(generation)
         self._streaming = generation.streaming
         self._listener = listener

@@ -79,6 +79,12 @@ def tokens_input(prompt: Sequence[int]) -> dict[str, Any]:
     return {"type": "token", "prompt_token_ids": prompt}
 
 
+def longest(engine: Any) -> int:
+    """Most tokens of a prompt and its answer together."""
+    length: int = engine.model_config.max_model_len
+    return length
+
+
 def is_dead(engine: Any) -> bool:
     """Whether the engine's process has ended: vLLM waits for its answers for ever."""
     resources = getattr(engine.engine_core, "resources", None)

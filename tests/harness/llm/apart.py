@@ -13,8 +13,10 @@ class AnsweringCore:
 
     name = "there"
 
-    def __init__(self, capacity=None, refuses=None, dies=False, answers=True):
+    def __init__(self, capacity=None, longest=None, refuses=None, dies=False, answers=True):
         self.capacity = capacity
+        if longest is not None:
+            self.longest = longest
         self._refuses, self._dies, self._answers = refuses, dies, answers
 
     def open(self, generation, listener):

@@ -19,6 +19,7 @@ sys.path.append(str(Path(__file__).parent))
 from apart import AnsweringCore
 from collected import Collected
 
+from harness.llm.core import Bounded
 from harness.llm.process import ProcessCore
 from harness.llm.request import Generation, Request
 from mlperf_registry.schema.problem import NotReady, RunFailed
@@ -54,11 +55,16 @@ def requests(count):
 
 def test_it_answers_there_with_the_environment_that_it_is_given(opened, collected):
     core = opened(capacity=7)
-    assert core.capacity == 7
+    assert (core.capacity, core.longest) == (7, None)
     core.submit(requests(100))
     collected.wait(100)
     assert [answer.tolist() for answer in collected.done.values()] == [[number, 3] for number in range(100)]
     assert collected.tokens == 200 and "MLPERF_TEST_OF_A_CORE" not in os.environ
+
+
+def test_how_long_a_prompt_and_its_answer_may_be_is_known_here(opened):
+    core = opened(longest=4096)
+    assert isinstance(core, Bounded) and core.longest == 4096
 
 
 @pytest.mark.parametrize(("kind", "words"), [(NotReady, "no engine"), (RunFailed, "broken engine")])

@@ -9,6 +9,7 @@ import attrs
 import numpy as np
 import pytest
 
+from harness.backends.tensorrt_llm import arguments as arguments_module
 from harness.backends.tensorrt_llm.core import TensorRTLLMCore
 from harness.backends.tensorrt_llm.library import make_llm
 from harness.llm.process import ProcessCore
@@ -83,6 +84,24 @@ def test_a_prompt_that_is_refused_and_requests_that_break_fail_alone(opened, col
     assert "should not exceed max_seq_len" in collected.failed[0]
     assert "worker returned error" in collected.failed[2]
     assert "'cancelled'" in collected.failed[3]
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_how_long_a_prompt_and_its_answer_may_be_is_known_once_open(opened, apart):
+    assert opened(WHOLE, apart=apart, max_seq_len=10).longest == 10
+
+
+@pytest.mark.parametrize(
+    ("arguments", "config", "longest"),
+    [
+        ({}, {"max_position_embeddings": 4096}, None),
+        ({}, {"build_config": {"max_seq_len": 20}}, 20),
+        ({"max_seq_len": 10}, {"build_config": {"max_seq_len": 20}}, 10),
+    ],
+)
+def test_what_was_asked_for_or_built_bounds_an_answer(tmp_path, arguments, config, longest):
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert arguments_module.longest(arguments, tmp_path) == longest
 
 
 def test_an_unknown_argument_is_one_sentence(tensorrt_llm):

@@ -10,6 +10,7 @@ import pytest
 
 from harness.backends.vllm.core import VllmCore
 from harness.backends.vllm.library import make_engine
+from harness.llm.core import Bounded
 from harness.llm.request import Generation, Request
 from mlperf_registry.schema.problem import NotReady, RunFailed
 
@@ -84,6 +85,11 @@ def test_a_prompt_that_is_too_long_fails_alone(opened, collected):
     collected.wait(2)
     assert list(collected.done) == [1]
     assert "longer than the maximum model length of 10" in collected.failed[0]
+
+
+def test_how_long_a_prompt_and_its_answer_may_be_is_known_once_open(opened):
+    core = opened(WHOLE, max_model_len=10)
+    assert isinstance(core, Bounded) and core.longest == 10
 
 
 def test_a_request_that_vllm_gives_up_fails_with_its_reason(opened, collected):

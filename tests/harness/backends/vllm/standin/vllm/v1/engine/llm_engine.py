@@ -37,7 +37,7 @@ class LLMEngine:
         self.asked = asked
         self.engine_core = _EngineCore()
         self.step_seconds = float(os.environ.get("MLPERF_STANDIN_STEP_S", "0.0005"))
-        self.max_model_len = asked.max_model_len or 4096
+        self.model_config = types.SimpleNamespace(max_model_len=asked.max_model_len or 4096)
         self._lock = threading.Lock()
         self._states = {}
         self._silent = threading.Event()
@@ -77,10 +77,10 @@ class LLMEngine:
             raise EngineDeadError("EngineCore encountered an issue. See stack trace (above) for the root cause.")
         assert prompt["type"] == "token"
         tokens = prompt["prompt_token_ids"]
-        if len(tokens) >= self.max_model_len:
+        if len(tokens) >= self.model_config.max_model_len:
             raise ValueError(
                 f"The decoder prompt (length {len(tokens)}) is longer than the maximum model length of "
-                f"{self.max_model_len}."
+                f"{self.model_config.max_model_len}."
             )
         self._states[request_id] = _State(tokens, params)
         return request_id
