@@ -83,12 +83,12 @@ def get_engine(
 
 
 def _build(folder: Path, key: str, recipe: Recipe, *, why: str, report: Callable[[str], None] | None) -> Engine:
-    # Most engines are about as large as the file of their model; one of a checkpoint's folder names the folder.
-    size = Path(recipe.model_path).stat().st_size if recipe.model_path else 0
-    require_room(folder, what="an engine", size=size)
+    builder = plugins.load(recipe.builder)()
+    names_model = hasattr(builder, "names_model") and builder.names_model(recipe)
+    # Other engines are about as large as their model, what lies between the two included.
+    require_room(folder, what="an engine", size=0 if names_model else _size(recipe.model_path))
     assembly = Path(tempfile.mkdtemp(dir=folder, prefix=f".{key}."))
     try:
-        builder = plugins.load(recipe.builder)()
         if report is not None and hasattr(builder, "report"):
             builder.report = report
         file: str = builder.build(recipe, assembly)
@@ -109,6 +109,15 @@ def _build(folder: Path, key: str, recipe: Recipe, *, why: str, report: Callable
     finally:
         shutil.rmtree(assembly, ignore_errors=True)
     return Engine(key=key, path=str(home), file=file, sha256=digest, reused=False, why=why)
+
+
+def _size(model: str) -> int:
+    """Bytes of a model's file, or of all files in its folder; of no model none."""
+    if not model:
+        return 0
+    path = Path(model)
+    files = path.rglob("*") if path.is_dir() else (path,)
+    return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def _explain_miss(folder: Path, wanted: dict[str, Any]) -> str:

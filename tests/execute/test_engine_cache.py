@@ -31,6 +31,11 @@ class Builder:
         return "engine.bin"
 
 
+class Naming(Builder):
+    def names_model(self, recipe):
+        return True
+
+
 class Forgetful:
     version = 1
 
@@ -40,7 +45,9 @@ class Forgetful:
 
 @pytest.fixture(autouse=True)
 def builders(monkeypatch):
-    monkeypatch.setattr(plugins, "load", {"fake:Builder": Builder, "fake:Forgetful": Forgetful}.__getitem__)
+    monkeypatch.setattr(
+        plugins, "load", {"fake:Builder": Builder, "fake:Naming": Naming, "fake:Forgetful": Forgetful}.__getitem__
+    )
 
 
 @pytest.fixture
@@ -141,6 +148,19 @@ def test_a_disk_without_room_for_the_engine_is_said_before_the_builder_can_blame
     with pytest.raises(NotReady, match=r"10 MiB free, and an engine may take 64"):
         get_engine(tmp_path, recipe)
     assert not (tmp_path / "builds.log").exists()
+
+
+def test_a_checkpoints_folder_needs_room_unless_the_engine_only_names_it(tmp_path, recipe, monkeypatch):
+    folder = Path(recipe.model_path).parent / "checkpoint"
+    (folder / "part").mkdir(parents=True)
+    for place in ("one.safetensors", "part/two.safetensors"):
+        with (folder / place).open("wb") as file:
+            file.truncate(50 << 20)
+    recipe = attrs.evolve(recipe, model_path=str(folder))
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=100 << 20))
+    with pytest.raises(NotReady, match=r"100 MiB free, and an engine may take 164"):
+        get_engine(tmp_path, recipe)
+    get_engine(tmp_path, attrs.evolve(recipe, builder="fake:Naming"))
 
 
 def test_a_wait_for_another_process_is_told(tmp_path, recipe):

@@ -39,6 +39,14 @@ class EdgeLlmBuilder:
         self.report = report
         """Told which step is under way."""
 
+    def names_model(self, recipe: Recipe) -> bool:
+        """See BackendPlugin: only one that is built already.
+
+        Raises:
+            ConfigError: as ``find_source``.
+        """
+        return find_source(Path(recipe.model_path)).kind == "engine"
+
     def build(self, recipe: Recipe, folder: Path) -> str:
         """Write the engine, build.log and engine.json into ``folder`` and return the last one's name.
 

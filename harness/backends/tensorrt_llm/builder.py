@@ -35,6 +35,14 @@ class TensorRTLLMBuilder:
     version: ClassVar[int] = 1
     """Part of the engine key; raised when the same recipe gives another engine."""
 
+    def names_model(self, recipe: Recipe) -> bool:
+        """See BackendPlugin: unless an engine of TensorRT or a copy of the checkpoint lies beside engine.json.
+
+        Raises:
+            NotReady: when the folder is no checkpoint.
+        """
+        return recipe.values.get(BACKEND) != "cpp" and not _is_to_be_quantized(recipe)
+
     def build(self, recipe: Recipe, folder: Path) -> str:
         """Write the engine into ``folder`` and return its file name.
 
@@ -45,16 +53,19 @@ class TensorRTLLMBuilder:
         """
         arguments, checkpoint = load_arguments(recipe.values), Path(recipe.model_path)
         engine = EngineFile(checkpoint=recipe.model_path, checkpoint_sha256=recipe.model_sha256, arguments=arguments)
-        quantized = quantized_as(checkpoint)
         if recipe.values.get(BACKEND) == "cpp":
-            _build_apart(recipe, folder / _FOLDER, quantized=quantized is not None)
+            _build_apart(recipe, folder / _FOLDER, quantized=quantized_as(checkpoint) is not None)
             return attrs.evolve(engine, checkpoint=_FOLDER).write(folder)
-        if quantized is None and wanted_precision(recipe.values) in _LOW:
+        if _is_to_be_quantized(recipe):
             if recipe.values.get("model.weights") != "random":
                 _refuse(recipe)
             _quantized_copy(checkpoint, quant_config(recipe.values), folder / _FOLDER)
             return attrs.evolve(engine, checkpoint=_FOLDER).write(folder)
         return engine.write(folder)
+
+
+def _is_to_be_quantized(recipe: Recipe) -> bool:
+    return wanted_precision(recipe.values) in _LOW and quantized_as(Path(recipe.model_path)) is None
 
 
 def _refuse(recipe: Recipe) -> None:

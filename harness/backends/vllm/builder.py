@@ -16,6 +16,10 @@ class VllmBuilder:
     version: ClassVar[int] = 1
     """Part of the engine key; raised when the same recipe gives another engine."""
 
+    def names_model(self, recipe: Recipe) -> bool:
+        """See BackendPlugin: always."""
+        return True
+
     def build(self, recipe: Recipe, folder: Path) -> str:
         """Write the engine into ``folder`` and return its file name.
 

@@ -123,6 +123,18 @@ def test_a_checkpoint_that_is_not_quantised_so_is_refused(compose, built, checkp
         built(compose("builder.precision=fp4"), checkpoint)
 
 
+@pytest.mark.parametrize(
+    ("overrides", "names"),
+    [
+        (("builder.precision=bf16",), True),
+        (("builder.precision=fp4", "model.weights=random"), False),
+        (("llm.trtllm_runtime_flags.trtllm_backend=cpp",), False),
+    ],
+)
+def test_only_what_is_written_anew_needs_room(compose, checkpoint, overrides, names):
+    assert TensorRTLLMBuilder().names_model(recipe(compose(*overrides), checkpoint)) is names
+
+
 def test_a_quantised_checkpoint_is_loaded_where_it_lies(compose, built, checkpoint):
     (checkpoint / "hf_quant_config.json").write_text(json.dumps({"quantization": {"quant_algo": "NVFP4"}}))
     engine = EngineFile.read(built(compose("builder.precision=fp4"), checkpoint))
