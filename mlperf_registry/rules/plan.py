@@ -10,6 +10,7 @@ import attrs
 from mlperf_registry.rules.round import load_round
 from mlperf_registry.rules.rule import Case
 from mlperf_registry.rules.rulebook import breaches
+from mlperf_registry.rules.settings import samples_of_round
 from mlperf_registry.schema.plan import AccuracyBound, Breach, LoadGenSettings, Plan
 from mlperf_registry.schema.workload import Workload
 
@@ -57,9 +58,10 @@ def _case(workload: Workload) -> Case:
 
 def _accuracy_settings(case: Case) -> LoadGenSettings:
     rate, samples = case.workload.loadgen.accuracy_server_target_qps, _accuracy_samples(case)
+    # LoadGen waits for the answers to all that are held before it loads more: a few at a time would starve an engine.
+    held = max(case.settings.performance_sample_count_override, samples_of_round(case.workload, case.benchmark))
     if rate is None and samples == 0:
-        return case.settings
-    held = case.settings.performance_sample_count_override
+        return attrs.evolve(case.settings, performance_sample_count_override=held)
     return attrs.evolve(
         case.settings,
         server_target_qps=case.settings.server_target_qps if rate is None else rate,

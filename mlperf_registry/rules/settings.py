@@ -67,9 +67,19 @@ def performance_settings(workload: Workload, round_: Round) -> LoadGenSettings:
 
 
 def _samples_held(workload: Workload, rules: BenchmarkRules | None) -> int:
-    """No more than the set has: LoadGen would draw samples that are not there. 0 where nobody counted: the QSL says."""
-    least, whole = None if rules is None else rules.performance_sample_count, set_size(workload, rules)
-    held = _first(workload.loadgen.performance_sample_count_override, least, whole, 0)
+    asked = workload.loadgen.performance_sample_count_override
+    return samples_of_round(workload, rules) if asked is None else _at_most_all(asked, workload, rules)
+
+
+def samples_of_round(workload: Workload, rules: BenchmarkRules | None) -> int:
+    """Samples that a run holds where the workload does not say; 0 where nobody counted: the QSL says."""
+    least = None if rules is None else rules.performance_sample_count
+    return _at_most_all(_first(least, set_size(workload, rules), 0), workload, rules)
+
+
+def _at_most_all(held: int, workload: Workload, rules: BenchmarkRules | None) -> int:
+    # LoadGen would draw samples that are not there.
+    whole = set_size(workload, rules)
     return held if whole is None else min(held, whole)
 
 

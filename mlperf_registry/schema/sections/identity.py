@@ -38,6 +38,13 @@ class Benchmark:
     accuracy_targets: tuple[str, ...] = knob("Accuracy-target options that exist in any round.")
     harnesses: tuple[str, ...] = knob("Harness options that exist in any round.")
     backends: tuple[str, ...] = knob("Engine libraries that can run it, in order of preference.")
+    first_try_sample_count: int | None = knob(
+        "Samples held for performance runs in explore and test_run, where LoadGen would go through the whole set; "
+        "absent: as many as in a submission.",
+        unit="samples",
+        check=at_least(1),
+        default=None,
+    )
     accuracy_metric: str = knob("Name of the metric that decides accuracy.")
     accuracy_reference: float | None = knob(
         "Reference accuracy in the metric's unit; absent where the round's data gives it.", default=None
