@@ -71,4 +71,4 @@ print(source.is_config("fields"), source.list("backend_fields", None))
         text=True,
         check=True,
     )
-    assert done.stdout.startswith("True ['onnxruntime', 'openai_endpoint', 'tensorrt'")
+    assert done.stdout.startswith("True ['onnxruntime', 'openai_endpoint', 'openvino', 'tensorrt'")
