@@ -42,6 +42,7 @@ class ProcessCore:
         self._make = make
         self._environment = dict(environment)
         self._process: BaseProcess | None = None
+        self._reports: threading.Thread | None = None
         self._open: set[int] = set()
         self._lock = threading.Lock()
         self._lost: str | None = None
@@ -66,7 +67,8 @@ class ProcessCore:
         if kind != "opened":
             raise NotReady(content) if kind == "NotReady" else RunFailed(content)
         self.capacity, self.longest = content
-        threading.Thread(target=self._listen, name=f"reports of {self.name}", daemon=True).start()
+        self._reports = threading.Thread(target=self._listen, name=f"reports of {self.name}", daemon=True)
+        self._reports.start()
 
     def submit(self, requests: Sequence[Request]) -> None:
         """See Core.
@@ -94,6 +96,8 @@ class ProcessCore:
         if self._process.is_alive():
             self._process.kill()
             self._process.join()
+        if self._reports is not None:
+            self._reports.join(_GRACE_S)  # it reads to the pipe's end, which has come with the process's
         self._requests.close()
 
     def _receive(self) -> tuple[str, Any]:
