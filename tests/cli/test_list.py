@@ -81,7 +81,7 @@ def test_filters_know_patterns_cases_and_aliases(mlperf, words):
 def test_filters_of_other_keys(mlperf):
     assert {row["state"] for row in mlperf("list", "cells", "system=L4x1", "state=tuned", "--json").json} == {"tuned"}
     assert all("loadgen." in row["path"] for row in mlperf("list", "fields", "path=loadgen.*", "--json").json)
-    (row,) = mlperf("list", "benchmarks", "mini=true", "scenarios=Server", "--json").json
+    (row,) = mlperf("list", "benchmarks", "mini=true", "scenarios=MultiStream", "--json").json
     assert row["id"] == "resnet50-mini"
 
 
