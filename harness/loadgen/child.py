@@ -70,7 +70,8 @@ def run_test(
     events.phase("close")
     session.runner.drain()
     session.close()
-    for remark in session.runner.remarks if isinstance(session.runner, Remarking) else ():
+    remarks = session.runner.remarks if isinstance(session.runner, Remarking) else ()
+    for remark in remarks:
         events.note(remark)
     events.phase("write")
     if name == PERFORMANCE:
@@ -78,7 +79,7 @@ def run_test(
             session.sut.samples.save(Path(run.folder) / "samples.npz")
         except OSError as error:
             raise RunFailed(f"samples.npz cannot be written to {run.folder}: {error.strerror}.") from error
-    events.done(failures=session.sut.failures)
+    events.done(failures=session.sut.failures, remarks=remarks)
 
 
 def play(sut: SUT, qsl: QSL, test: LoadGenTest, folder: Path) -> None:

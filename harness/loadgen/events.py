@@ -3,7 +3,7 @@
     {"event": "phase", "name": "load" | "warmup" | "probe" | "run" | "close" | "write"}
     {"event": "progress", "issued": n, "completed": n, "elapsed_s": x}     twice a second in every phase; with
         "tokens": {"count": n, "running": n, "waiting": n, "ttft_ns": n, "tpot_ns": n} from a language model
-    {"event": "done", "failures": [...]}
+    {"event": "done", "failures": [...], "remarks": [...]}
     {"event": "probe", "samples_per_second": x, "latency_ns": n, "multi_stream_latency_ns": n}
     {"event": "note", "message": "..."}
     {"event": "error", "kind": "NotReady" | "RunFailed", "message": "..."}
@@ -18,7 +18,7 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from mlperf_registry.schema.problem import ConfigError, MlperfError
@@ -67,9 +67,9 @@ class Events:
         of_tokens = {} if tokens is None else {"tokens": tokens}
         self._send("progress", issued=issued, completed=completed, elapsed_s=round(elapsed_s, 3), **of_tokens)
 
-    def done(self, *, failures: list[str]) -> None:
-        """The test ended, valid or not."""
-        self._send("done", failures=failures)
+    def done(self, *, failures: list[str], remarks: Sequence[str] = ()) -> None:
+        """The test ended, valid or not; ``remarks`` are what a reader of its result must know."""
+        self._send("done", failures=failures, remarks=list(remarks))
 
     def probe(
         self,

@@ -31,6 +31,8 @@ class TestEnd:
     log: DetailLog
     failures: tuple[str, ...]
     """What the SUT saw go wrong, sample failures included, and settings that LoadGen did not run with."""
+    remarks: tuple[str, ...] = ()
+    """What the runner has to say of it beside."""
 
     @property
     def trouble(self) -> tuple[str, ...]:
@@ -53,7 +55,8 @@ def read_test_end(folder: Path, test: LoadGenTest, done: dict[str, Any]) -> Test
     if not path.is_file():
         raise RunFailed(f"LoadGen left no {path}: the disk may be full.")
     log = read_detail_log(path)
-    return TestEnd(log, (*(str(failure) for failure in done.get("failures", ())), *departures(log, test)))
+    failures = (*map(str, done.get("failures", ())), *departures(log, test))
+    return TestEnd(log, failures, tuple(map(str, done.get("remarks", ()))))
 
 
 def score_accuracy(run: Run, plan: Plan) -> Accuracy:
@@ -127,6 +130,7 @@ def make_result(
         },
         valid=valid,
         reasons=reasons,
+        remarks=tuple(dict.fromkeys(said for end in (performance, accuracy_run) if end for said in end.remarks)),
         rule_breaches=plan.breaches,
         submittable=bool(valid) and accurate and not plan.breaches and full,
         metrics=performance.log.metrics(scenario, headline_metric(workload)) if performance else (),

@@ -146,6 +146,8 @@ def _warnings(result: RunResult) -> Iterable[Html]:
         yield card(heading, bullets(result.reasons), css="alert bad")
     if result.rule_breaches:
         yield card(f"Rules of round {result.round} not kept", bullets(map(str, result.rule_breaches)), css="alert warn")
+    if result.remarks:
+        yield card(f"What {result.backend} remarks", bullets(result.remarks))
 
 
 def _course(result: RunResult, settings: LoadGenSettings | None, path: Path | None) -> Iterable[Html]:

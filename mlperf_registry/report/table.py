@@ -53,6 +53,7 @@ def run_summary(result: RunResult, *, accuracy_unit: str = "") -> Group:
     else:
         rows.append(("submittable", Text(f"no: {' '.join(obstacles(result))}")))
     rows += [("rule", Text(f"{breach.path}: {breach.message}", "yellow")) for breach in result.rule_breaches]
+    rows += [("remark", Text(remark)) for remark in result.remarks]
     rows += [(label, Text(sentence, "yellow")) for label, sentence in caveats(result)]
     engine = f"{result.engine.key[:12]}, {'reused' if result.engine.reused else 'built for this run'}"
     rows += [("engine", Text(engine)), ("folder", Text(result.log_dir))]

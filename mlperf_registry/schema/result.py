@@ -74,6 +74,9 @@ class RunResult:
     reasons: tuple[str, ...] = knob(
         "LoadGen's reasons for INVALID, its error lines, and what else went wrong, in the accuracy run too."
     )
+    remarks: tuple[str, ...] = knob(
+        "What the backend has to say of how it ran: what was asked twice, what cannot be seen from outside.", default=()
+    )
     rule_breaches: tuple[Breach, ...] = knob("Rules of the round that the plan breaks.")
     submittable: bool = knob("Valid, accurate, no breach, a full benchmark, trained weights.")
     metrics: tuple[Metric, ...] = knob("Headline first.")

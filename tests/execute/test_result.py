@@ -80,6 +80,12 @@ def test_trouble_in_the_accuracy_run_leaves_valid_alone(result_of):
     assert not result.good and not result.submittable
 
 
+def test_what_the_backend_remarks_stands_in_the_result_once(result_of):
+    twice = ("asked twice", "cannot be seen")
+    result = result_of(end(log("server"), (), twice), end(log("offline_accuracy"), (), twice[1:]))
+    assert result.remarks == twice and result.good
+
+
 def test_trouble_in_the_performance_run_makes_it_invalid(result_of):
     result = result_of(end(log("server"), ("3 samples failed",)), end(log("offline_accuracy"), ()))
     assert result.valid is False

@@ -61,6 +61,11 @@ def test_values_taken_over_are_not_called_tuned(
     assert html.count("Nobody tuned generic_cpu") == (derived_from is not None)
 
 
+def test_what_a_backend_remarks_is_shown(tmp_path: Path, make_result: Make) -> None:
+    html = write_run_report(tmp_path, make_result(remarks=("It was <asked> twice.",))).read_text()
+    assert "It was &lt;asked&gt; twice." in html
+
+
 def test_reasons_for_invalid_are_loadgens_own(tmp_path: Path, make_result: Make) -> None:
     html = write_run_report(tmp_path, make_result(valid=False, reasons=("Min queries satisfied : NO",))).read_text()
     assert "INVALID" in html and "Min queries satisfied : NO" in html

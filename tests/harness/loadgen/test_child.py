@@ -29,7 +29,7 @@ def test_offline(drive):
     assert driven.code == 0, driven.output
     samples = int(1.1 * 0.3 * 3000)
     assert driven.counted == (samples, samples)
-    assert driven.one("done") == {"event": "done", "failures": []}
+    assert driven.one("done") == {"event": "done", "failures": [], "remarks": []}
     assert driven.detail()["result_validity"] == "VALID"
     assert (driven.logs / "mlperf_log_accuracy.json").stat().st_size == 4
     assert not (driven.logs / "mlperf_log_trace.json").read_text()
