@@ -25,6 +25,7 @@ from bench.gpu_cell import merged, workload
 from bench.gpu_watch import Watch, gpu_name
 from mlperf_registry.atomic import write_json
 from mlperf_registry.execute import job
+from mlperf_registry.execute.progress import TokenProgress
 from mlperf_registry.schema.result import RunResult
 
 RESULTS = Path("build/gpu.json")
@@ -136,7 +137,9 @@ class Told:
     def phase(self, name: str, detail: str = "") -> None:
         print(f"{time.strftime('%H:%M:%S')} {name}: {detail}", file=sys.stderr, flush=True)
 
-    def samples(self, *, completed: int, rate: float, elapsed: float, minimum: float) -> None:
+    def samples(
+        self, *, completed: int, rate: float, elapsed: float, minimum: float, tokens: TokenProgress | None = None
+    ) -> None:
         now = time.monotonic()
         if self.run_from is None:
             self.run_from = now - elapsed
