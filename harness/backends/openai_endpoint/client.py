@@ -28,7 +28,8 @@ from harness.backends.openai_endpoint.wire import READ, WRITE, Resolved, Wire, r
 from harness.llm.core import Listener
 from harness.llm.request import Request, Tokens
 
-REFUSED = {429: "too many requests", 502: "bad gateway", 503: "service unavailable"}
+FULL = 429
+REFUSED = {FULL: "too many requests", 502: "bad gateway", 503: "service unavailable"}
 """Statuses by which a server says that it has not begun: the request may be sent again."""
 
 _CONNECTING = 64
@@ -36,6 +37,9 @@ _CONNECTING = 64
 _REPORT_EVERY = 32
 """Events after which reports go out: first tokens must not wait for a thousand other answers to be read."""
 _BACKOFF_S = 0.1
+_FULL_WAIT_S = 1.0
+"""Longest time before a full server is asked again that does not say when; and how long it gets no more requests at a
+time than it has taken."""
 _LONGEST_WAIT_S = 30.0
 _SHOWN_ERROR = 1 << 16
 
@@ -47,9 +51,9 @@ class Limits:
     connections: int
     """Requests under way at a time; others wait."""
     retries: int
-    """How often a request is sent again."""
+    """How often a request is sent again, but for a server that is full."""
     silence_s: float
-    """A request to which nothing comes for so long has failed."""
+    """A request has failed whose answer gets no further for so long, or whose server answers nothing for so long."""
 
 
 @attrs.define
@@ -64,6 +68,10 @@ class Counts:
     """Why requests were sent again, to how often."""
     cpu_s: float = 0.0
     """Processor time of the client's thread."""
+    encoded_tokens: int = 0
+    """Tokens that our tokeniser made of answers that came as text,"""
+    claimed_tokens: int = 0
+    """and what their server says that it made."""
 
     def add(self, other: Counts) -> None:
         """Take in what another client did."""
@@ -73,6 +81,8 @@ class Counts:
         self.connections += other.connections
         self.retries.update(other.retries)
         self.cpu_s += other.cpu_s
+        self.encoded_tokens += other.encoded_tokens
+        self.claimed_tokens += other.claimed_tokens
 
 
 @attrs.define(eq=False)
@@ -126,7 +136,16 @@ class Client:
         self._connections: dict[int, _Connection] = {}
         self._busy = 0
         self._connecting = 0
+        self._room = limits.connections
+        """Requests under way that the server takes, as far as it has shown; 0 until it is asked again."""
         self._now = monotonic()
+        self._roomier_from = self._trial_at = self._now
+        self._full_since: float | None = None
+        """When the server first said so after its last answer,"""
+        self._trials = 0
+        """and how often it was asked since with nothing under way."""
+        self.served = self._now
+        """When tokens or a whole answer came last, of any request."""
         self._next_look = self._now
         self._first: tuple[list[int], list[Tokens]] = ([], [])
         self._finished: tuple[list[int], list[Tokens]] = ([], [])
@@ -221,11 +240,15 @@ class Client:
             pass
 
     def _patience(self) -> float:
-        until = self._later[0][0] - self._now if self._later else math.inf
-        return max(0.0, min(until, 1.0, self._limits.silence_s / 4))
+        until = self._later[0][0] if self._later else math.inf
+        if not self._room:
+            until = min(until, self._trial_at)
+        return max(0.0, min(until - self._now, 1.0, self._limits.silence_s / 4))
 
     def _start(self) -> None:
-        while self._waiting and self._busy < self._limits.connections:
+        if not self._room and self._now >= self._trial_at:
+            self._room = 1
+        while self._waiting and self._busy < self._room:
             if self._idle and not self._waiting[0].fresh:
                 self._send(self._idle.pop(), self._waiting.popleft())
             elif self._connecting < _CONNECTING:
@@ -264,9 +287,10 @@ class Client:
     def _look_for_silence(self) -> None:
         limit = self._now - self._limits.silence_s
         for connection in list(self._connections.values()):
-            exchange = connection.exchange
-            if exchange is not None and connection.heard < limit:
-                connected = connection.wire.open
+            exchange, connected = connection.exchange, connection.wire.open
+            # A server that answers others has not lost the request: it waits for its turn there.
+            in_turn = connected and not connection.begun and self.served >= limit
+            if exchange is not None and connection.heard < limit and not in_turn:
                 self._drop(connection)
                 if connected:
                     self._fail(exchange, f"sent nothing for {self._limits.silence_s:g} s (backend.options.timeout)")
@@ -304,7 +328,10 @@ class Client:
 
     def done(self, connection: _Connection, exchange: _Exchange, tokens: Tokens) -> None:
         self.release(connection)
+        self.served, self._full_since = self._now, None
         self.counts.answers += 1
+        if self._room < self._limits.connections and self._now >= self._roomier_from:
+            self._room += 1
         self._finished[0].append(exchange.request.id)
         self._finished[1].append(tokens)
 
@@ -348,7 +375,9 @@ class Client:
             said = (
                 f"answered {status}, a redirection to {response.headers.get('location', 'nowhere')}: give that address"
             )
-        if status in REFUSED:
+        if status == FULL:
+            self._when_there_is_room(exchange, said, response.headers.get("retry-after"))
+        elif status in REFUSED:
             self._again(exchange, f"{status} {REFUSED[status]}", said, response.headers.get("retry-after"))
         else:
             self._fail(exchange, said)
@@ -367,6 +396,25 @@ class Client:
         self.counts.retries[kind] += 1
         due = self._now + _delay(exchange.attempts, retry_after)
         heapq.heappush(self._later, (due, next(self._order), exchange))
+
+    def _when_there_is_room(self, exchange: _Exchange, said: str, retry_after: str | None) -> None:
+        """A full server gets no more at a time than it has taken; where that is nothing, it is asked in a while."""
+        exchange.attempts -= 1
+        if self._full_since is None:
+            self._full_since, self._trials = self._now, 0
+        self._roomier_from = self._now + _FULL_WAIT_S
+        silence = self._limits.silence_s
+        if self._now - max(self._full_since, self.served) > silence:
+            self._room = max(1, self._busy)
+            self._fail(exchange, f"{said}, and nothing else for {silence:g} s (backend.options.timeout)")
+            return
+        self._room = min(self._room, self._busy)
+        if not self._room:
+            self._trials += 1
+            delay = _delay(self._trials, retry_after)
+            self._trial_at = self._now + (delay if retry_after else min(delay, _FULL_WAIT_S))
+        self.counts.retries[f"{FULL} {REFUSED[FULL]}"] += 1
+        self._waiting.appendleft(exchange)
 
     def _fail(self, exchange: _Exchange, what: str) -> None:
         self._end_failed(exchange, f"{self._name} {redacted(what)}.")
@@ -413,6 +461,7 @@ class _Connection:
         "_client",
         "_error",
         "_streams",
+        "_tells_first",
         "exchange",
         "fd",
         "heard",
@@ -431,11 +480,19 @@ class _Connection:
         self.used = False
         """Whether it has carried a response."""
         self.heard = client._now
-        """When something came last, or the request was sent."""
+        """When its answer got further last, or the request was sent."""
         self._client = client
-        self._streams = client._interface.generation.streaming
+        self._streams = client._interface.streams
+        self._tells_first = client._interface.generation.streaming
         self._answer: Answer | None = None
         self._error = b""
+
+    @property
+    def begun(self) -> bool:
+        """Whether its answer has begun to come: tokens of a stream, anything of a whole one."""
+        if self._answer is None or self.response is None:
+            return False
+        return self._answer.made > 0 if self._streams else self.response.begun
 
     def send(self, exchange: _Exchange, request: bytes) -> None:
         """Send a request; once the connection is open, where it is not yet."""
@@ -479,10 +536,12 @@ class _Connection:
         if exchange is None or response is None:
             client.lost(self, "idle")  # closed by the server, or no sense in what came
             return
-        self.heard = client._now
         try:
             if data:
+                headless = not response.status
                 body = response.feed(data)
+                if headless and response.status:
+                    self.heard = client._now
                 if body:
                     self._take(exchange, response, body)
             elif not response.end():
@@ -500,6 +559,9 @@ class _Connection:
         except Wrong as error:
             client.broken(self, exchange, str(error))
         else:
+            if client._encode is not None:
+                client.counts.encoded_tokens += len(tokens)
+                client.counts.claimed_tokens += self._answer.usage or 0
             client.done(self, exchange, tokens)
 
     def _take(self, exchange: _Exchange, response: Response, body: bytes) -> None:
@@ -511,10 +573,15 @@ class _Connection:
         assert answer is not None
         before = answer.made
         answer.take(body)
-        if self._streams and answer.made > before:
-            if not before:
-                self._client.first_token(exchange, answer.first())
-            self._client.progress(answer.made - before)
+        if not self._streams:
+            if not body.isspace():  # which some send to keep a connection
+                self.heard = self._client._now
+        elif answer.made > before:
+            client = self._client
+            self.heard = client.served = client._now
+            if self._tells_first and not before:
+                client.first_token(exchange, answer.first())
+            client.progress(answer.made - before)
 
 
 def _head(address: Address, interface: Interface) -> bytes:
@@ -522,7 +589,7 @@ def _head(address: Address, interface: Interface) -> bytes:
     fields = {
         "Host": address.authority,
         "User-Agent": "mlperf-registry",
-        "Accept": "text/event-stream" if interface.generation.streaming else "application/json",
+        "Accept": "text/event-stream" if interface.streams else "application/json",
         "Content-Type": "application/json",
         **headers(),
     }
@@ -533,8 +600,8 @@ def _head(address: Address, interface: Interface) -> bytes:
 def _delay(attempts: int, retry_after: str | None) -> float:
     """Seconds before the next attempt: what the server says in whole seconds, else longer each time."""
     if retry_after is not None and retry_after.isdecimal():
-        return min(float(retry_after), _LONGEST_WAIT_S)
-    return min(_BACKOFF_S * 2.0 ** (attempts - 1), _LONGEST_WAIT_S)
+        return min(max(float(retry_after), _BACKOFF_S), _LONGEST_WAIT_S)
+    return min(_BACKOFF_S * 2.0 ** min(attempts - 1, 10), _LONGEST_WAIT_S)
 
 
 def _why(error: OSError) -> str:

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+from harness.backends.openai_endpoint.credentials import VARIABLE
+from harness.backends.openai_endpoint.interface import LONG_ANSWER
 from mlperf_registry.schema.problem import ConfigError, Problem
 from mlperf_registry.schema.workload import Workload
 
 _PORT, _MODEL = "{port}", "{model}"
 HOST = "127.0.0.1"
+_COMMAND = "backend.options.server_command"
+_KEY = "--api-key"
+_TRTLLM_FILES = ("--extra_llm_api_options", "--config")
+"""By which trtllm-serve is named a file of options; older releases have the first alone."""
 
 
-def server_command(workload: Workload, model: Callable[[], Path], port: int) -> list[str]:
+def server_command(workload: Workload, model: Callable[[], Path], port: int, folder: Path) -> list[str]:
     """Program and arguments of the workload's server.
 
     A command with ``{port}`` is taken as it is. Else its program must be one of PRESETS, and its arguments come after
@@ -22,34 +30,46 @@ def server_command(workload: Workload, model: Callable[[], Path], port: int) -> 
         workload: see ``backend.options.server_command``.
         model: makes what ``{model}`` stands for; not called where nothing does.
         port: what ``{port}`` stands for.
+        folder: where a file of options is written, for servers that take some of them from no other place.
 
     Raises:
-        ConfigError: for another program without ``{port}``.
+        ConfigError: as ``check_command``.
     """
     command = workload.backend.options.server_command
     program, *more = command
+    check_command(command)
     if not any(_PORT in word for word in command):
-        check_command(command)
-        command = (program, *PRESETS[Path(program).name](workload), *more)
+        command = (program, *PRESETS[Path(program).name](workload, folder), *more)
     if any(_MODEL in word for word in command):
-        folder = str(model())
-        command = tuple(word.replace(_MODEL, folder) for word in command)
+        place = str(model())
+        command = tuple(word.replace(_MODEL, place) for word in command)
     return [word.replace(_PORT, str(port)) for word in command]
 
 
 def check_command(command: tuple[str, ...]) -> None:
-    """Refuse a command that could not be told where to listen.
+    """Refuse a command that could not be told where to listen, or that has a key in it, which everybody would see.
 
     Raises:
-        ConfigError: with the known programs.
+        ConfigError: with the known programs, or where a key belongs.
     """
+    if any(word.partition("=")[0].replace("_", "-") == _KEY for word in command):
+        message = f"has a key in it ({_KEY}), which results, logs and the list of processes would show"
+        hint = (
+            f"the server has our environment: say its key there, $VLLM_API_KEY or $LLAMA_API_KEY, and ours, ${VARIABLE}"
+        )
+        raise ConfigError([Problem(_COMMAND, message, hint=hint)])
     if command and not any(_PORT in word for word in command) and Path(command[0]).name not in PRESETS:
         message = f"must have {_PORT} in it, where the server is told its port"
         hint = f"only {', '.join(PRESETS)} need none: their arguments are known"
-        raise ConfigError([Problem("backend.options.server_command", message, hint=hint)])
+        raise ConfigError([Problem(_COMMAND, message, hint=hint)])
 
 
-def _vllm(workload: Workload) -> list[str]:
+def reuses_nothing(command: tuple[str, ...]) -> bool:
+    """Whether a server of ours was started so that no request takes over the KV cache of an earlier one."""
+    return bool(command) and Path(command[0]).name == "trtllm-serve" and _takes_our_file(command)
+
+
+def _vllm(workload: Workload, folder: Path) -> list[str]:
     llm, flags = workload.llm, workload.llm.trtllm_runtime_flags
     return [
         *("serve", _MODEL, "--host", HOST, "--port", _PORT, "--served-model-name", workload.benchmark.id),
@@ -57,13 +77,15 @@ def _vllm(workload: Workload) -> list[str]:
         *_given("--pipeline-parallel-size", llm.pipeline_parallelism),
         *_given("--max-num-seqs", flags.max_batch_size),
         *_given("--max-num-batched-tokens", flags.max_num_tokens),
+        *_given("--max-model-len", llm.trtllm_build_flags.max_seq_len),
+        *(("--stream-interval", str(LONG_ANSWER)) if workload.scenario.name == "Offline" else ()),
         "--no-enable-prefix-caching",
         *(("--quantization", "fp8") if _is_fp8(workload) else ()),
         *(("--load-format", "dummy", "--skip-tokenizer-init") if workload.model.weights == "random" else ()),
     ]
 
 
-def _trtllm_serve(workload: Workload) -> list[str]:
+def _trtllm_serve(workload: Workload, folder: Path) -> list[str]:
     llm, flags = workload.llm, workload.llm.trtllm_runtime_flags
     return [
         *(_MODEL, "--host", HOST, "--port", _PORT),
@@ -72,11 +94,39 @@ def _trtllm_serve(workload: Workload) -> list[str]:
         *_given("--ep_size", llm.moe_expert_parallelism),
         *_given("--max_batch_size", flags.max_batch_size),
         *_given("--max_num_tokens", flags.max_num_tokens),
+        *_given("--max_seq_len", llm.trtllm_build_flags.max_seq_len),
         *_given("--kv_cache_free_gpu_memory_fraction", flags.kvcache_free_gpu_mem_frac),
+        *_trtllm_file(workload, folder / "trtllm-serve.yaml"),
     ]
 
 
-def _llama_server(workload: Workload) -> list[str]:
+def _trtllm_file(workload: Workload, file: Path) -> tuple[str, ...]:
+    if not _takes_our_file(workload.backend.options.server_command):
+        return ()
+    # JSON is YAML as well.
+    file.write_text(json.dumps(_trtllm_options(workload), indent=1) + "\n", encoding="utf-8")
+    return _TRTLLM_FILES[0], str(file)
+
+
+def _takes_our_file(command: tuple[str, ...]) -> bool:
+    # It takes one file: where the config names one, ours would be lost, or would replace it.
+    return _PORT not in " ".join(command) and not any(word.partition("=")[0] in _TRTLLM_FILES for word in command)
+
+
+def _trtllm_options(workload: Workload) -> dict[str, Any]:
+    flags = workload.llm.trtllm_runtime_flags
+    share = (
+        {} if flags.kvcache_free_gpu_mem_frac is None else {"free_gpu_memory_fraction": flags.kvcache_free_gpu_mem_frac}
+    )
+    # The whole section: it replaces what the command line says of it. TensorRT-LLM reuses blocks unless it is told.
+    options: dict[str, Any] = {"kv_cache_config": {"enable_block_reuse": False, **share}}
+    own = "--backend" in " ".join(workload.backend.options.server_command)  # only the PyTorch path has an interval
+    if workload.scenario.name == "Offline" and not own:
+        options["stream_interval"] = LONG_ANSWER
+    return options
+
+
+def _llama_server(workload: Workload, folder: Path) -> list[str]:
     return [
         *("--model", _MODEL, "--host", HOST, "--port", _PORT, "--alias", workload.benchmark.id),
         *_given("--parallel", workload.llm.trtllm_runtime_flags.max_batch_size),

@@ -38,6 +38,8 @@ class Wanted:
     """None: as the server says."""
     limits: Limits
     processes: int
+    reuses_nothing: bool = False
+    """Whether it is known not to take over the KV cache of earlier requests."""
     tokenizer: Callable[[], Path]
     """Where the model's tokeniser is; raises NotReady."""
 
@@ -70,6 +72,7 @@ class EndpointCore:
         self._clients: list[Client | Worker] = []
         self._share = _Share(0)
         self._longest: int | None = None
+        self._kind: Kind | None = None
         self._closing = False
         self._counts = Counts()
 
@@ -136,13 +139,24 @@ class EndpointCore:
                 self._server.stop()
 
     @property
-    def remark(self) -> str | None:
-        """What was asked more than once, and why, once it is closed; None: nothing was."""
-        retries = self._counts.retries
-        if not retries:
-            return None
-        reasons = ", ".join(f"{reason}: {count:,}" for reason, count in retries.most_common())
-        return f"{self.name} was asked again {retries.total():,} times ({reasons})."
+    def remarks(self) -> list[str]:
+        """What a reader of the result must know of how the server was asked, once it is closed."""
+        counts, found = self._counts, []
+        if counts.retries:
+            reasons = ", ".join(f"{reason}: {count:,}" for reason, count in counts.retries.most_common())
+            found.append(f"{self.name} was asked again {counts.retries.total():,} times ({reasons}).")
+        if counts.encoded_tokens:
+            claimed = f"{counts.claimed_tokens:,}" if counts.claimed_tokens else "no number"
+            found.append(
+                f"{self.name} answers with text: its {counts.encoded_tokens:,} tokens are those that "
+                f"model.tokenizer_path makes of it, and the server itself says {claimed}."
+            )
+        if self._kind in ("tensorrt_llm", "openai") and not self._wanted.reuses_nothing:
+            found.append(
+                f"Whether {self.name} takes over the KV cache of earlier prompts, which MLPerf forbids, cannot be seen "
+                "from here: look that its reuse of blocks, or prefix caching, is off."
+            )
+        return found
 
     def _ended(self, how: str) -> None:
         if not self._closing:
@@ -155,6 +169,7 @@ class EndpointCore:
             self._address, served_models(self._address), wanted.model_name, wanted.benchmark, wanted.model_path
         )
         kind, self._longest = wanted.kind or model.kind, model.longest
+        self._kind = kind
         apis: tuple[Api, ...] = ("tokens",) if kind == "vllm" else ()
         apis = (*apis, "completions", "text") if wanted.api is None else (wanted.api,)
         interface = Interface(api=apis[0], kind=kind, model=model.name, generation=generation)

@@ -5,7 +5,10 @@ OpenAI's API has neither token ids in answers nor half of the limits that MLPerf
 
 from __future__ import annotations
 
+import itertools
 import json
+import secrets
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import attrs
@@ -26,6 +29,10 @@ PATHS: dict[Api, str] = {
 KINDS: dict[str, Kind] = {"vllm": "vllm", "tensorrt_llm": "tensorrt_llm", "llamacpp": "llama_cpp"}
 """What servers call themselves in the ``owned_by`` of their models."""
 
+LONG_ANSWER = 512
+"""An answer that may be longer is streamed, also where nobody asks when its first token came: until its end nothing
+else would tell that a server is at work on it."""
+
 _FINAL_ONLY = 2
 """vLLM's RequestOutputKind of an answer that is built once, at its end."""
 
@@ -37,6 +44,8 @@ class Envelope:
     before: bytes
     after: bytes
     api: Api
+    salts: Iterator[bytes] | None = None
+    """Ends of requests that set each apart, for servers that would take over the KV cache of an earlier one like it."""
 
     def body(self, request: Request) -> bytes:
         """The JSON of a request.
@@ -45,14 +54,17 @@ class Envelope:
             ValueError: when the API takes text and the data set has none; a sentence.
         """
         if self.api in ("tokens", "completions"):
-            prompt = str(request.prompt.tolist())  # JSON as well, in three quarters of json.dumps's time
+            ids = request.prompt.tolist()
+            prompt = "[" + ("%d," * len(ids) % tuple(ids))[:-1] + "]"  # in three quarters of json.dumps's time
         elif request.text is None:
             raise ValueError("The server is sent prompts as text, and the data set has token ids only.")
         elif self.api == "text":
             prompt = json.dumps(request.text)
         else:
             prompt = json.dumps([{"role": "user", "content": request.text}])
-        return self.before + prompt.encode() + self.after
+        if self.salts is None:
+            return self.before + prompt.encode() + self.after
+        return self.before + prompt.encode() + self.after + next(self.salts)
 
 
 @attrs.frozen(kw_only=True)
@@ -72,16 +84,23 @@ class Interface:
         """Path of the API."""
         return PATHS[self.api]
 
+    @property
+    def streams(self) -> bool:
+        """Whether answers come as streams: for their first tokens, or since they may be long."""
+        return self.generation.streaming or self.generation.max_tokens > LONG_ANSWER
+
     def envelope(self) -> Envelope:
         """What is around the prompt in every request."""
         key = {"tokens": "token_ids", "chat": "messages"}.get(self.api, "prompt")
-        rest = json.dumps({"model": self.model, **self._limits()})
-        return Envelope(b'{"%s": ' % key.encode(), b", " + rest[1:].encode(), self.api)
+        before, rest = b'{"%s": ' % key.encode(), json.dumps({"model": self.model, **self._limits()})[1:].encode()
+        if self.kind != "vllm":
+            return Envelope(before, b", " + rest, self.api)
+        return Envelope(before, b", " + rest[:-1], self.api, _salts())
 
     def _limits(self) -> dict[str, Any]:
         wanted = self.generation
-        stream: dict[str, Any] = {"stream": wanted.streaming}
-        if wanted.streaming:
+        stream: dict[str, Any] = {"stream": self.streams}
+        if self.streams:
             stream["stream_options"] = {"include_usage": True}
         sampling: dict[str, Any] = {
             "max_tokens": wanted.max_tokens,
@@ -100,10 +119,11 @@ class Interface:
         sampling |= {
             "repetition_penalty": 1.0,
             "min_tokens": wanted.min_tokens,
-            "stop_token_ids": list(wanted.stop_token_ids),
+            # Every answer has its full length then, and these would end it.
+            "stop_token_ids": [] if wanted.ignore_eos else list(wanted.stop_token_ids),
         }
         if self.api == "tokens":
-            if not wanted.streaming:
+            if not self.streams:
                 sampling["output_kind"] = _FINAL_ONLY
             return {"sampling_params": {**sampling, "detokenize": False}, **stream}
         asks_ids = {"return_token_ids": True} if self.kind == "vllm" else {"detokenize": False}
@@ -122,4 +142,15 @@ class Interface:
             return "It cannot be told to go on after the model's end token (benchmark.options.ignore_eos)."
         if self.kind == "openai" and wanted.top_k > 1:
             return f"It cannot be told to sample from {wanted.top_k} tokens (benchmark.options.top_k)."
+        if wanted.stop_token_ids and not wanted.ignore_eos:
+            tokens = ", ".join(map(str, wanted.stop_token_ids))
+            return (
+                f"It cannot be told to end answers at the tokens {tokens} (benchmark.options.stop_token_ids). Where "
+                "its model ends them there of itself, leave it to the model: benchmark.options.stop_token_ids=[]."
+            )
         return None
+
+
+def _salts() -> Iterator[bytes]:
+    run = secrets.token_hex(8).encode()
+    return (b', "cache_salt": "%s-%d"}' % (run, number) for number in itertools.count())

@@ -95,7 +95,7 @@ class Response:
                 raise Malformed(f"answered with a header line without a colon: {line[:80]!r}")
             headers[name.strip().lower()] = value.strip()
         self.status, self.headers = int(code), headers
-        self.keep_alive = version != "HTTP/1.0" and headers.get("connection", "").lower() != "close"
+        self.keep_alive = version != "HTTP/1.0" and "close" not in headers.get("connection", "").lower()
         self._body_of(headers)
         return after
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from harness.backends.openai_endpoint.address import Address
 from harness.backends.openai_endpoint.builder import check_servers
 from harness.backends.openai_endpoint.client import Limits
-from harness.backends.openai_endpoint.command import HOST, server_command
+from harness.backends.openai_endpoint.command import HOST, reuses_nothing, server_command
 from harness.backends.openai_endpoint.core import EndpointCore, Wanted
 from harness.backends.openai_endpoint.credentials import api_key
 from harness.backends.openai_endpoint.server import Server, free_port
@@ -31,9 +31,8 @@ class OpenAIEndpointRunner(LLMRunner):
 
     @property
     def remarks(self) -> Sequence[str]:
-        """Which servers had to be asked again; see Remarking."""
-        cores = (core for core in self._cores if isinstance(core, EndpointCore))
-        return [remark for core in cores if (remark := core.remark) is not None]
+        """What each server was asked for twice, and what of it cannot be known; see Remarking."""
+        return [remark for core in self._cores if isinstance(core, EndpointCore) for remark in core.remarks]
 
     def cores(self, run: Run) -> Sequence[Core]:
         """One for each server of ``llm.trtllm_server_urls``, or the one that ``backend.options.server_command`` starts.
@@ -50,7 +49,7 @@ class OpenAIEndpointRunner(LLMRunner):
         if addresses:
             return [EndpointCore(address, wanted, record=record) for address in addresses]
         address = Address(HOST, free_port())
-        command = server_command(workload, partial(_model, run), address.port)
+        command = server_command(workload, partial(_model, run), address.port, Path(run.folder))
         server = Server(command, address, Path(run.folder, SERVER_LOG))
         seconds = workload.runtime.load_timeout / 1000
         return [EndpointCore(address, wanted, record=record, server=server, start_seconds=seconds)]
@@ -67,18 +66,22 @@ def _wanted(run: Run) -> Wanted:
         kind=None if options.server == "auto" else options.server,
         limits=Limits(connections=options.connections, retries=options.retries, silence_s=options.timeout / 1000),
         processes=options.client_processes,
+        reuses_nothing=reuses_nothing(options.server_command),
         tokenizer=lambda: find_tokenizer(workload.model, _scratch(run)),
     )
 
 
 def _model(run: Run) -> Path:
-    """The model of a server that we start; one with random weights is made in the run's folder."""
+    """The model of a server that we start; one with random weights is made in the run's folder.
+
+    Some servers call a model as its folder is called.
+    """
     workload = run.workload
     if workload.model.weights == "trained":
         return resolve_path(workload.model.path, _scratch(run), source=workload.model.source)
     make = plugins.load(str(plugins.require_harness(workload.benchmark.family).random_weights))
-    folder = Path(run.folder, "random-weights")
-    folder.mkdir(exist_ok=True)
+    folder = Path(run.folder, "random-weights", workload.benchmark.id)
+    folder.mkdir(parents=True, exist_ok=True)
     for name, content in make(workload.model, workload.benchmark.options).items():
         (folder / name).write_bytes(content)
     return folder

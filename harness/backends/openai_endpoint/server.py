@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
+import shlex
 import shutil
 import signal
 import socket
@@ -20,6 +22,9 @@ from harness.backends.openai_endpoint.address import Address
 from harness.backends.openai_endpoint.survey import ask
 from mlperf_registry.schema.problem import NotReady, RunFailed
 
+_PORTS = range(20_000, 32_768)
+"""Above the ports of well-known services, below those that Linux gives to whoever asks for any."""
+_TRIED_PORTS = 100
 _POLL_SECONDS = 0.25
 _LINES_SHOWN = 3
 _SIGNALLED = 128
@@ -27,11 +32,18 @@ _SIGNALLED = 128
 
 
 def free_port() -> int:
-    """A TCP port of this machine that nobody listens on at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A TCP port of this machine that nobody has, and that the system gives nobody who asks for any port.
+
+    A server may take minutes to listen on it: one that the system might give away could be another's by then.
+
+    Raises:
+        RunFailed: when there is none.
+    """
+    for port in random.sample(_PORTS, _TRIED_PORTS):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise RunFailed(f"No port from {_PORTS.start} to {_PORTS.stop - 1} is free for a server of ours.")
 
 
 class Server:
@@ -40,7 +52,7 @@ class Server:
     Args:
         command: program and arguments.
         address: where it will listen.
-        log: file that gets what it prints.
+        log: file that gets the command as it is run, and what the server prints.
     """
 
     def __init__(self, command: Sequence[str], address: Address, log: Path) -> None:
@@ -60,6 +72,8 @@ class Server:
         if shutil.which(program) is None:
             raise NotReady(f"The server {program} (backend.options.server_command) is not installed, or not in $PATH.")
         with self._log.open("ab") as output:
+            output.write(f"$ {shlex.join(self._command)}\n".encode())
+            output.flush()
             self._keeper = subprocess.Popen(
                 [sys.executable, warden.__file__, *self._command],
                 stdin=subprocess.PIPE,
@@ -70,9 +84,12 @@ class Server:
                 start_new_session=True,
             )
         until = time.monotonic() + seconds
-        while not self._healthy():
-            if self._keeper.poll() is not None:
+        while True:
+            healthy = self._healthy()
+            if self._keeper.poll() is not None:  # whoever answers there, it is not ours
                 raise RunFailed(f"The server {self.ending()} before it could answer. {self._last_lines()}")
+            if healthy:
+                return
             if time.monotonic() > until:
                 raise RunFailed(
                     f"The server did not answer at {self.address} within {seconds:g} s (runtime.load_timeout). "
@@ -115,7 +132,7 @@ class Server:
 
     def _last_lines(self) -> str:
         lines = self._log.read_text(errors="replace").strip().splitlines()
-        return f"See {self._log}: {' / '.join(lines[-_LINES_SHOWN:]) or 'it is empty'}"
+        return f"See {self._log}: {' / '.join(lines[-_LINES_SHOWN:])}"
 
 
 def _environment() -> dict[str, str]:

@@ -22,6 +22,13 @@ from mlperf_registry.schema.problem import NotReady
 _ASK_SECONDS = 10.0
 _VARIANTS = ("-edge", "-interactive", "-mini")
 """What ids of benchmarks add to the name of their model."""
+_TAUGHT = ("instruct", "chat")
+"""What names add where a model was taught to answer."""
+_DRESS = re.compile(
+    r"(meta|instruct|chat|hf|it|[0-9]+b|v?[0-9]+|fp(4|8|16)|bf16|nvfp4|mxfp4|int[48]|w[0-9]+a[0-9]+|awq|gptq|gguf"
+    r"|q[0-9](k[sml]?|[01])?|kv|dynamic|quantized|modelopt)*"
+)
+"""What else names add to a model and leave it the same: whose it is, releases, number formats."""
 
 
 @attrs.frozen
@@ -75,7 +82,9 @@ def served_models(address: Address) -> list[Served]:
 def choose_model(
     address: Address, models: Sequence[Served], named: str | None, benchmark: str, path: str | None
 ) -> Served:
-    """The model to ask: the one that is named, else the only one that can be the benchmark's.
+    """The model to ask: the one that is named, else the one called as the benchmark or its model's file is.
+
+    Else it is the only one whose name is that of the benchmark's model, with nothing in it that makes it another.
 
     Args:
         address: the server's, for messages.
@@ -93,16 +102,27 @@ def choose_model(
         if not found:
             raise NotReady(f"{address} does not serve {named} (backend.options.model_name); its models: {there}.")
         return found[0]
-    for variant in _VARIANTS:
-        benchmark = benchmark.removesuffix(variant)
-    known = {_plain(benchmark), _plain(Path(path).name.removesuffix(".gguf"))} if path else {_plain(benchmark)}
-    found = [model for model in models if any(name in _plain(model.name) for name in known)]
+    file = None if path is None else _base(path)
+    found = [model for model in models if model.name == benchmark or _base(model.name) == file]
+    if not found:
+        short = benchmark
+        for variant in _VARIANTS:
+            short = short.removesuffix(variant)
+        found = [model for model in models if _may_be(_base(model.name), _plain(short), file)]
     if len(found) != 1:
         raise NotReady(
             f"{address} serves {'several models that may be' if found else 'no model that is known as'} {benchmark}'s; "
             f"its models: {there}. Where one of them is it, say so: backend.options.model_name=NAME."
         )
     return found[0]
+
+
+def _may_be(name: str, benchmark: str, file: str | None) -> bool:
+    """Whether a model of this name may be the benchmark's, whose own file has another."""
+    if file is not None and any(word in file for word in _TAUGHT) and not any(word in name for word in _TAUGHT):
+        return False
+    before, found, after = name.partition(benchmark)
+    return bool(found and _DRESS.fullmatch(before) and _DRESS.fullmatch(after))
 
 
 def sends_ids(address: Address, interface: Interface, timeout: float) -> bool:
@@ -138,6 +158,10 @@ def _answered(address: Address, path: str, body: bytes | None, timeout: float) -
 def _longest(entry: dict[str, Any]) -> int | None:
     found = entry.get("max_model_len")
     return found if isinstance(found, int) and found > 0 else None
+
+
+def _base(name: str) -> str:
+    return _plain(Path(name).name.removesuffix(".gguf"))
 
 
 def _plain(name: str) -> str:

@@ -19,9 +19,21 @@ GRACE_SECONDS = 10.0
 
 def main(command: list[str]) -> int:
     """Run the command until it ends, or until stdin does; returns its exit code, 128 more than a signal's number."""
+    # A request to end may come before there is a server to hand it on to. The server itself begins without handlers.
+    asked: list[int] = []
+    started: list[int] = []
+
+    def end(number: int, frame: object) -> None:
+        asked.append(number)
+        for group in started:
+            _signal(group, signal.SIGTERM)
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, lambda number, frame: None)
     server = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
-    signal.signal(signal.SIGTERM, lambda number, frame: _signal(server.pid, signal.SIGTERM))
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    started.append(server.pid)
+    if asked:
+        _signal(server.pid, signal.SIGTERM)
 
     def watch() -> None:
         while os.read(0, 4096):

@@ -29,6 +29,8 @@ from harness.llm.core import Listener
 from harness.llm.request import Request, Tokens
 from mlperf_registry.schema.problem import MlperfError, RunFailed
 
+_START_SECONDS = 120.0
+"""For Python, our modules and a tokeniser, on a machine that has an engine's start to do as well."""
 _END_SECONDS = 5.0
 
 
@@ -55,11 +57,13 @@ class Worker:
         self._pipe = Connection(ours.detach())
         self._pipe.send((address, interface, limits))
         try:
-            fault = self._pipe.recv()
+            late = f"A client process of {self._name} was not ready within {_START_SECONDS:g} s, and was ended."
+            fault = self._pipe.recv() if self._pipe.poll(_START_SECONDS) else late
         except (EOFError, OSError):
             fault = f"A client process of {self._name} did not start; the log of this run says why."
         if fault is not None:
             self._pipe.close()
+            self._process.kill()
             self._process.wait()
             raise fault if isinstance(fault, MlperfError) else RunFailed(fault)
         self._thread = threading.Thread(target=self._listen, name=f"worker of {self._name}", daemon=True)

@@ -34,12 +34,14 @@ class OpenAIEndpointOptions:
         default=1024,
     )
     retries: int = knob(
-        "How often a request is sent again that the server refused (429, 502, 503) or that got no byte of an answer.",
+        "How often a request is sent again that the server refused (502, 503) or that got no byte of an answer; one "
+        "that a full server refused (429) is sent again until nothing was answered for timeout.",
         check=between(0, 100),
         default=3,
     )
     timeout: int = knob(
-        "A request to which nothing comes for so long has failed.",
+        "A request has failed whose answer gets no further for so long; or, before its first token, whose server "
+        "answers nothing at all for so long.",
         unit="ms",
         check=between(1, bounds.MILLISECONDS),
         default=600_000,

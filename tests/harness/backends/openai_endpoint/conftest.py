@@ -35,7 +35,7 @@ def ask():
             api=api,
             kind=more.pop("kind", "vllm"),
             model=MODEL,
-            generation=Generation(max_tokens=8, streaming=streaming, **more.pop("limits", {})),
+            generation=Generation(**{"max_tokens": 8, "streaming": streaming, **more.pop("limits", {})}),
         )
         limits = Limits(connections=connections, retries=retries, silence_s=silence_s)
         client = Client(Address.parse(server.url), interface, limits, heard, **more)

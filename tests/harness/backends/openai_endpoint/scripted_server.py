@@ -92,29 +92,32 @@ class _Closed(Exception):
     pass
 
 
-def choice(ids, finish=None, *, text=False):
+def choice(ids, finish=None, *, text=False, index=0):
     """One choice: with token ids as vLLM sends them, or with text alone, a word for each."""
     words = "".join(f" w{id_}" for id_ in ids)
-    return {"index": 0, "text": words, "finish_reason": finish, **({} if text else {"token_ids": ids})}
+    return {"index": index, "text": words, "finish_reason": finish, **({} if text else {"token_ids": ids})}
 
 
 def usage(count):
     return {"prompt_tokens": 3, "completion_tokens": count, "total_tokens": 3 + count}
 
 
-def sound(asked, wire, *, ids=None, claimed=None, text=False):
-    """The right answer, or ``ids``, with the number of tokens that is ``claimed`` of it."""
+def sound(asked, wire, *, ids=None, claimed=None, text=False, finish=...):
+    """The right answer, or ``ids``, with the number of tokens that is ``claimed`` of it, and why it is said to end."""
     limits = asked.body.get("sampling_params", asked.body)
     if ids is None:
         ids = answer(asked.prompt)[: limits["max_tokens"]]
         ids += [2] * (limits["max_tokens"] - len(ids) if limits.get("ignore_eos") else 0)
     claimed = len(ids) if claimed is None else claimed
+    if finish is ...:
+        finish = "length" if len(ids) == limits["max_tokens"] else "stop"
     if not asked.streams:
-        wire.json({"choices": [choice(ids, "stop", text=text)], "usage": usage(claimed)})
+        wire.json({"choices": [choice(ids, finish, text=text)], "usage": usage(claimed)})
         return
     wire.stream_head()
     for id_ in ids:
         wire.event({"choices": [choice([id_], text=text)], "usage": None})
+    wire.event({"choices": [choice([], finish, text=text)], "usage": None})
     wire.event({"choices": [], "usage": usage(claimed)})
     wire.event(b"[DONE]")
     wire.end()
@@ -199,10 +202,14 @@ class ScriptedServer:
         else:
             with self._lock:
                 body = json.loads(raw)
-                earlier = sum(asked.body == body for asked in self.asked)
+                earlier = sum(_unsalted(asked.body) == _unsalted(body) for asked in self.asked)
                 asked = Asked(method, path, headers, body, earlier)
                 self.asked.append(asked)
             self.behave(asked, wire)
+
+
+def _unsalted(body):
+    return {key: value for key, value in body.items() if key != "cache_salt"}
 
 
 def main():

@@ -15,6 +15,8 @@ import pytest
 from asking import requests
 from scripted_server import ScriptedServer, answer, choice, sound, usage
 
+NO_IDS = "sent token ids that are no whole numbers from 0 to 2147483647"
+
 both_ways = pytest.mark.parametrize("streaming", [True, False], ids=["streaming", "whole"])
 
 
@@ -88,11 +90,45 @@ def test_retry_after_is_waited_for(ask):
 
 
 def test_retries_are_bounded(ask):
-    with ScriptedServer(lambda asked, wire: wire.error(429, "come  back\nlater")) as server:
+    with ScriptedServer(lambda asked, wire: wire.error(503, "come  back\nlater")) as server:
         heard, counts = ask(server, retries=2)
-    assert heard.failed == {0: f"{server.url} answered 429: come back later, 3 times."}
+    assert heard.failed == {0: f"{server.url} answered 503: come back later, 3 times."}
     assert len(server.asked) == 3
     assert counts.failures == 1
+
+
+def test_a_full_server_is_asked_for_as_long_as_it_takes_and_for_no_more_than_it_takes(ask):
+    full_until, taken, most, lock = time.monotonic() + 1, [0], [0], threading.Lock()
+
+    def behave(asked, wire):
+        with lock:
+            refuses = time.monotonic() < full_until or taken[0] >= 4
+            taken[0] += not refuses
+            most[0] = max(most[0], taken[0])
+        if refuses:
+            wire.error(429, "busy")
+            return
+        time.sleep(0.01)
+        with lock:
+            taken[0] -= 1
+        sound(asked, wire)
+
+    with ScriptedServer(behave) as server:
+        heard, counts = ask(server, 50, retries=0)
+        asked = len(server.asked)
+    assert heard.outputs == expected(50)
+    assert most == [4]
+    # 16 connections would have been refused at every turn.
+    assert counts.retries == {"429 too many requests": asked - 50} and asked < 110
+
+
+def test_a_server_that_stays_full_has_failed(ask):
+    with ScriptedServer(lambda asked, wire: wire.error(429, "busy")) as server:
+        begun = time.monotonic()
+        heard, _ = ask(server, 3, retries=0, silence_s=0.5)
+    words = f"{server.url} answered 429: busy, and nothing else for 0.5 s (backend.options.timeout)."
+    assert heard.failed == dict.fromkeys(range(3), words)
+    assert time.monotonic() - begun < 3
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 500, 504])
@@ -181,6 +217,23 @@ FAULTS = {
     "no JSON": (an_event(b"{oops"), "sent what is no object of this API: '{oops'"),
     "other JSON": (an_event(b"[1, 2]"), "sent what is no object of this API"),
     "text only": (an_event({"choices": [{"text": "a"}]}), "sent text without token ids"),
+    "two choices, one after the other": (
+        an_event({"choices": [choice([1], "stop", index=1)]}),
+        "answered with several choices, where one was asked for",
+    ),
+    "two choices at once": (
+        an_event({"choices": [choice([1]), choice([1], index=1)]}),
+        "answered with several choices",
+    ),
+    "an answer without its end": (
+        lambda asked, wire: sound(asked, wire, ids=[1, 2], finish=None),
+        "sent an answer and not why it ended (finish_reason)",
+    ),
+    "an answer cut for its length": (
+        lambda asked, wire: sound(asked, wire, ids=[1, 2], finish="length"),
+        "ended an answer for its length after 2 of 8 tokens: can it hold no longer ones?",
+    ),
+    "ids as a string": (an_event({"choices": [{"token_ids": "12"}]}), "sent token ids that are no whole numbers"),
     "no choices": (an_event({"object": "x"}), "answered without choices"),
     "no HTTP": (raw(b"SSH-2.0-OpenSSH_9.0\r\n"), "answered with what is no HTTP: 'SSH-2.0-OpenSSH_9.0"),
     "a bad chunk": (
@@ -221,7 +274,12 @@ def test_half_a_whole_answer(ask):
         ([], 0, "sent an empty answer"),
         ([], 4, "sent an empty answer"),
         (list(range(9)), 9, "sent 9 tokens where 1 to 8 were asked for"),
-        ([2**31], 1, "sent token ids that are no 32-bit integers"),
+        ([2**31], 1, NO_IDS),
+        ([5, -1], 2, NO_IDS),
+        ([1.0, 2], 2, NO_IDS),
+        ([True, 2], 2, NO_IDS),
+        ([[1], 2], 2, NO_IDS),
+        (["1"], 1, NO_IDS),
     ],
 )
 def test_wrong_counts_fail_the_sample(ask, streaming, ids, claimed, reason):
@@ -256,6 +314,62 @@ def test_a_server_that_falls_silent_within_an_answer(ask):
     with ScriptedServer(behave) as server:
         heard, _ = ask(server, silence_s=0.5)
     assert "sent nothing for 0.5 s" in heard.failed[0]
+
+
+@both_ways
+def test_words_that_are_no_answer_keep_no_answer_alive(ask, streaming):
+    def behave(asked, wire):
+        wire.stream_head()
+        for _ in range(20):
+            wire.chunk(b": ping\n\n" if asked.streams else b"  \n")
+            time.sleep(0.1)
+
+    with ScriptedServer(behave) as server:
+        heard, _ = ask(server, streaming=streaming, silence_s=0.4)
+    assert "sent nothing for 0.4 s" in heard.failed[0]
+
+
+def test_a_request_that_waits_for_its_turn_is_not_lost(ask):
+    """A server with one slot: the last request is begun long after the time in which a silent server has failed."""
+    slot = threading.Lock()
+
+    def behave(asked, wire):
+        with slot:
+            time.sleep(0.15)
+            sound(asked, wire)
+
+    with ScriptedServer(behave) as server:
+        heard, _ = ask(server, 8, silence_s=0.5)
+    assert heard.outputs == expected(8)
+
+
+def test_long_answers_come_as_streams_that_show_that_they_come(ask):
+    def behave(asked, wire):
+        assert asked.streams
+        wire.stream_head()
+        for first in range(0, 1000, 250):
+            wire.event({"choices": [choice(list(range(first, first + 250)))]})
+            time.sleep(0.2)
+        wire.event({"choices": [choice([], "length")]})
+        wire.event(b"[DONE]")
+        wire.end()
+
+    with ScriptedServer(behave) as server:
+        heard, _ = ask(server, streaming=False, silence_s=0.5, limits={"max_tokens": 1000})
+    assert heard.outputs == {0: list(range(1000))}
+    assert heard.tokens == 1000
+    assert not heard.first
+
+
+def test_no_request_finds_the_cache_of_another(ask):
+    def behave(asked, wire):
+        once(503)(asked, wire)
+
+    with ScriptedServer(behave) as server:
+        for api in ("completions", "tokens"):
+            ask(server, 5, api=api)
+    salts = [asked.body["cache_salt"] for asked in server.asked]
+    assert len(set(salts)) == len(salts) == 20
 
 
 def test_nobody_listens(ask):
@@ -295,7 +409,10 @@ def test_bodies_by_length_or_to_the_end_of_the_connection(ask):
         ids = answer(asked.prompt)
         wire.send(b"HTTP/1.1 100 Continue\r\n\r\n")
         wire.head(Connection="close")
-        wire.send(b'data: {"choices": [{"token_ids": %s}]}\r\n\r\ndata: [DONE]\r\n\r\n' % str(ids).encode())
+        wire.send(
+            b'data: {"choices": [{"token_ids": %s, "finish_reason": "stop"}]}\r\n\r\ndata: [DONE]\r\n\r\n'
+            % str(ids).encode()
+        )
         wire.close()
 
     with ScriptedServer(behave) as server:
@@ -308,7 +425,7 @@ def test_events_cut_anywhere(ask):
         ids = answer(asked.prompt)
         events = [{"choices": [choice([id_])]} for id_ in ids]
         wire.stream_head()
-        for event in [*events, {"choices": [], "usage": usage(len(ids))}]:
+        for event in [*events, {"choices": [choice([], "stop")]}, {"choices": [], "usage": usage(len(ids))}]:
             wire.chunk(b": a comment\n\nevent: message\nid: 1\n")
             whole = b"data: " + json.dumps(event).encode() + b"\n\n"
             for first in range(0, len(whole), 7):
@@ -337,8 +454,9 @@ def test_text_is_made_tokens(ask):
         return np.array([int(word[1:]) for word in text.split()], np.int32)
 
     with ScriptedServer(lambda asked, wire: sound(asked, wire, text=True)) as server:
-        heard, _ = ask(server, 5, encode=encode)
+        heard, counts = ask(server, 5, encode=encode)
     assert heard.outputs == expected(5)
+    assert counts.encoded_tokens == counts.claimed_tokens == sum(map(len, heard.outputs.values()))
     assert heard.first == {id_: output[:1] for id_, output in heard.outputs.items()}
 
 

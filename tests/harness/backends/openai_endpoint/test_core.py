@@ -12,12 +12,14 @@ import pytest
 from asking import Heard, requests
 from scripted_server import MODEL, ScriptedServer, answer, choice, sound, usage
 
+from harness.backends.openai_endpoint import core as endpoint
+from harness.backends.openai_endpoint import worker
 from harness.backends.openai_endpoint.address import Address
 from harness.backends.openai_endpoint.client import Limits
 from harness.backends.openai_endpoint.core import EndpointCore, Wanted
 from harness.llm.core import Bounded
 from harness.llm.request import Generation, Request
-from mlperf_registry.schema.problem import NotReady
+from mlperf_registry.schema.problem import NotReady, RunFailed
 
 
 def no_tokenizer():
@@ -102,7 +104,7 @@ def test_chat_sends_text(open_core):
             return
         wire.stream_head()
         wire.event({"choices": [{"delta": {"role": "assistant", "content": ""}}]})
-        wire.event({"choices": [{"delta": {"content": text}, "token_ids": [len(text), 2]}]})
+        wire.event({"choices": [{"delta": {"content": text}, "token_ids": [len(text), 2], "finish_reason": "stop"}]})
         wire.event(b"[DONE]")
         wire.end()
 
@@ -142,6 +144,10 @@ def test_a_server_that_answers_to_nothing_says_why(open_core):
         (["other/Model-7B"], {}, "serves no model that is known as model-1b's; its models: other/Model-7B"),
         ([], {}, "its models: none"),
         (["a/model-1b", "b/Model_1B"], {}, "serves several models that may be model-1b's"),
+        (["my-model-1b"], {}, "serves no model that is known as model-1b's"),
+        (["model-1b-lora"], {}, "serves no model that is known as model-1b's"),
+        (["model-1b-instruct-distill"], {}, "serves no model that is known as model-1b's"),
+        (["a/Model-1B"], {"model_path": "models/Model-1B-Instruct"}, "serves no model that is known as model-1b's"),
         (["a/model-1b"], {"model_name": "b"}, r"does not serve b \(backend.options.model_name\)"),
     ],
 )
@@ -150,9 +156,19 @@ def test_a_server_with_another_model(open_core, names, wanted, words):
         open_core(server, **wanted)
 
 
+def test_the_models_own_name_goes_before_one_like_it(open_core):
+    with ScriptedServer(models=models("v/Model-1B-fp8", "v/My-Tuned.gguf", owned_by="vllm")) as server:
+        core, heard = open_core(server, model_path="/some/where/My-Tuned")
+        core.submit(requests(1))
+        heard.wait(1)
+        assert server.asked[-1].body["model"] == "v/My-Tuned.gguf"
+
+
 @pytest.mark.parametrize(
     ("benchmark", "served"),
     [
+        ("llama3.1-8b-mini", "llama3.1-8b-mini"),
+        ("llama3.1-405b", "nvidia/Llama-3.1-405B-Instruct-FP8"),
         ("llama3.1-8b", "meta-llama/Llama-3.1-8B-Instruct"),
         ("llama3.1-8b-edge", "/models/Meta-Llama-3.1-8B-Instruct"),
         ("llama2-70b-interactive", "meta-llama/Llama-2-70b-chat-hf"),
@@ -175,6 +191,50 @@ def test_a_limit_that_the_server_cannot_keep(open_core):
             open_core(server, {"ignore_eos": True})
         with pytest.raises(NotReady, match=r"benchmark\.options\.min_output_tokens"):
             open_core(server, {"min_tokens": 5})
+
+
+@pytest.mark.parametrize("made_by", ["someone", "llamacpp"])
+def test_end_tokens_that_the_server_cannot_be_told(open_core, made_by):
+    with (
+        ScriptedServer(models=models(MODEL, owned_by=made_by)) as server,
+        pytest.raises(NotReady, match=r"tokens 7, 8 .*benchmark\.options\.stop_token_ids=\[\]"),
+    ):
+        open_core(server, {"stop_token_ids": (7, 8)})
+
+
+@pytest.mark.parametrize(
+    ("made_by", "wanted", "said"),
+    [
+        ("vllm", {}, []),
+        ("llamacpp", {}, []),
+        ("tensorrt_llm", {"reuses_nothing": True}, []),
+        ("tensorrt_llm", {}, ["Whether {} takes over the KV cache"]),
+        ("someone", {}, ["Whether {} takes over the KV cache"]),
+    ],
+)
+def test_what_is_not_known_of_a_server_is_said(open_core, made_by, wanted, said):
+    with ScriptedServer(models=models(MODEL, owned_by=made_by)) as server:
+        core, _ = open_core(server, **wanted)
+        core.close()
+    assert len(core.remarks) == len(said)
+    assert all(remark.startswith(words.format(server.url)) for remark, words in zip(core.remarks, said, strict=True))
+
+
+def test_whose_count_of_tokens_it_is_is_said(open_core, monkeypatch):
+    monkeypatch.setattr(
+        endpoint, "encoder", lambda path: lambda text: np.array([int(word[1:]) for word in text.split()], np.int32)
+    )
+    with ScriptedServer(
+        lambda asked, wire: sound(asked, wire, text=True), models=models(MODEL, owned_by="llamacpp")
+    ) as server:
+        core, heard = open_core(server, tokenizer=lambda: Path("tokenizer.json"))
+        core.submit(requests(3))
+        heard.wait(3)
+        core.close()
+    assert core.remarks == [
+        f"{server.url} answers with text: its {heard.tokens} tokens are those that model.tokenizer_path makes of it, "
+        f"and the server itself says {heard.tokens}."
+    ]
 
 
 @pytest.mark.parametrize("more", [{"max_model_len": 100}, {}])
@@ -232,6 +292,12 @@ def test_a_client_process_that_dies_fails_what_it_had(open_core):
         assert set(heard.failed.values()) == {f"A client process of {server.url} ended."}
         core.submit(requests(2, 10))
         heard.wait(7)
+
+
+def test_a_client_process_that_does_not_come_up(open_core, monkeypatch):
+    monkeypatch.setattr(worker, "_START_SECONDS", 0.0)
+    with ScriptedServer() as server, pytest.raises(RunFailed, match="was not ready within 0 s"):
+        open_core(server, processes=2)
 
 
 def test_closing_says_nothing_of_what_is_under_way(open_core):

@@ -88,6 +88,7 @@ def test_retries_leave_a_run_sound_and_are_on_record(drive):
     assert refused > 10
     said = f"{server.url} was asked again {refused:,} times (503 service unavailable: {refused:,})."
     assert driven.one("note")["message"] == said
+    assert driven.one("done")["remarks"] == [said]
 
 
 def test_a_fault_makes_the_run_invalid_and_says_why(drive):

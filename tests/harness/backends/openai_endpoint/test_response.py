@@ -80,7 +80,11 @@ def test_a_body_to_the_end_of_the_connection():
 
 @pytest.mark.parametrize(
     ("head", "keep_alive"),
-    [(b"HTTP/1.1 204 None\r\n\r\n", True), (b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n", False)],
+    [
+        (b"HTTP/1.1 204 None\r\n\r\n", True),
+        (b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n", False),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: keep-alive, Close\r\n\r\n", False),
+    ],
 )
 def test_no_body(head, keep_alive):
     response = Response()
