@@ -8,71 +8,13 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper, numpy_helper
 
-from harness.backends.tensorrt import graph
 from harness.backends.tensorrt.calibration import STEPS
 from harness.backends.tensorrt.fusion import STAGE, TILE, fuse, usable
+from tests.harness.backends.tensorrt.residual_network import ResidualNetwork
 
 BOTH = (STAGE, TILE)
-
-
-class Network:
-    """A residual network in the making: a first stage of ResNet-50, and a block after it."""
-
-    def __init__(self, area=56, *, swapped=False, tapped=None, blocks=3):
-        self.random = np.random.default_rng(5)
-        self.nodes, self.weights = [], []
-        self.swapped = swapped
-        last = self.block("a", "input", 64, 64, shortcut=True)
-        for name in "bcd"[: blocks - 1]:
-            last = self.block(name, last, 256, 64)
-        self.block("end", last, 256, 128, shortcut=True, stride=2)
-        outputs = ["end_out"] if tapped is None else ["end_out", tapped]
-        made = helper.make_graph(
-            self.nodes,
-            "stage",
-            [helper.make_tensor_value_info("input", TensorProto.FLOAT, [2, 64, area, area])],
-            [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs],
-            self.weights,
-        )
-        self.model = onnx.shape_inference.infer_shapes(
-            helper.make_model(made, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
-        )
-        self.scales = {name: 0.01 + 0.001 * place for place, name in enumerate(graph.activations(self.model))}
-
-    def convolution(self, name, source, inputs, outputs, kernel=1, stride=1):
-        spread = (inputs * kernel * kernel) ** -0.5
-        shape = (outputs, inputs, kernel, kernel)
-        self.weights += [
-            numpy_helper.from_array((spread * self.random.standard_normal(shape)).astype(np.float32), f"{name}_w"),
-            numpy_helper.from_array(self.random.standard_normal(outputs).astype(np.float32), f"{name}_b"),
-        ]
-        self.nodes.append(
-            helper.make_node(
-                "Conv",
-                [source, f"{name}_w", f"{name}_b"],
-                [name],
-                kernel_shape=[kernel] * 2,
-                strides=[stride] * 2,
-                pads=[kernel // 2] * 4,
-            )
-        )
-        return name
-
-    def relu(self, name, out):
-        self.nodes.append(helper.make_node("Relu", [name], [out]))
-        return out
-
-    def block(self, name, source, inputs, width, *, shortcut=False, stride=1):
-        outputs = 4 * width
-        other = self.convolution(f"{name}_short", source, inputs, outputs, stride=stride) if shortcut else source
-        inner = self.relu(self.convolution(f"{name}_1", source, inputs, width), f"{name}_1r")
-        inner = self.relu(self.convolution(f"{name}_2", inner, width, width, 3, stride), f"{name}_2r")
-        inner = self.convolution(f"{name}_3", inner, width, outputs)
-        pair = [other, inner] if self.swapped else [inner, other]
-        self.nodes.append(helper.make_node("Add", pair, [f"{name}_sum"]))
-        return self.relu(f"{name}_sum", f"{name}_out")
 
 
 def fields(node):
@@ -136,14 +78,14 @@ def answer(model):
     [(BOTH, {STAGE: 1, TILE: 1}), ((STAGE,), {STAGE: 1}), ((TILE,), {TILE: 4}), ((), {})],
 )
 def test_what_is_fused_computes_the_same(plugins, expected, swapped):
-    network = Network(swapped=swapped)
+    network = ResidualNetwork(swapped=swapped)
     before = answer(network.model)
     assert fuse(network.model, network.scales, plugins) == expected
     np.testing.assert_allclose(answer(put_back(network.model)), before, rtol=1e-4, atol=1e-4)
 
 
 def test_ranges_are_those_of_the_tensors_in_the_order_of_the_plugins():
-    network = Network()
+    network = ResidualNetwork()
     fuse(network.model, network.scales, BOTH)
     nodes = {node.op_type: fields(node) for node in network.model.graph.node}
     names = ["input", "a_short"]
@@ -157,8 +99,14 @@ def test_ranges_are_those_of_the_tensors_in_the_order_of_the_plugins():
 
 @pytest.mark.parametrize(
     "network",
-    [Network(area=28), Network(tapped="b_1r"), Network(tapped="b_out"), Network(tapped="a_sum"), Network(blocks=2)],
-    ids=["another area", "a tensor within is an output", "a block is an output", "a sum is an output", "two blocks"],
+    [
+        ResidualNetwork(area=28),
+        ResidualNetwork(tapped="b_1r"),
+        ResidualNetwork(tapped="b_out"),
+        ResidualNetwork(tapped="a_sum"),
+        ResidualNetwork(blocks=2),
+    ],
+    ids=["another area", "a tensor within is an output", "a block is one", "a sum is one", "two blocks"],
 )
 def test_what_is_no_whole_stage_stays(network):
     before = answer(network.model)
@@ -167,13 +115,13 @@ def test_what_is_no_whole_stage_stays(network):
 
 
 def test_a_part_without_a_range_stays():
-    network = Network()
+    network = ResidualNetwork()
     del network.scales["b_3"], network.scales["end_2r"]
     assert fuse(network.model, network.scales, BOTH) == {TILE: 3}, "the tiles need no range within"
 
 
 def test_a_longer_stage_keeps_its_first_blocks():
-    network = Network(blocks=4)
+    network = ResidualNetwork(blocks=4)
     assert fuse(network.model, network.scales, (STAGE,)) == {STAGE: 1}
 
 
