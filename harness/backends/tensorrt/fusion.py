@@ -265,16 +265,16 @@ def _tile(parts: _Parts, node: Any, ranges: Ranges) -> Any | None:
     if any(name not in ranges for name in names):
         return None
     fields = {
-        "inputChannels": np.int32([convolution.inputs]),
-        "filterDimR": np.int32([1]),
-        "filterDimS": np.int32([1]),
+        "inputChannels": np.array([convolution.inputs], np.int32),
+        "filterDimR": np.array([1], np.int32),
+        "filterDimS": np.array([1], np.int32),
         "weight": convolution.weights,
         "bias": convolution.bias,
         "scale": np.ones(convolution.outputs),
         "rescale": np.ones(convolution.outputs),
         "dynamicRanges": [ranges[name] for name in names],
-        "epilogueScaleBiasBetaRelu": np.int32([1]),
-        "fairShareCacheSize": np.int32([0]),
+        "epilogueScaleBiasBetaRelu": np.array([1], np.int32),
+        "fairShareCacheSize": np.array([0], np.int32),
     }
     return _node(TILE, [convolution.input, other], node.output[0], fields)
 

@@ -57,6 +57,8 @@ class TensorRTRunner:
         self._unreported = 0
         self._broken: Exception | None = None
         self._chosen = False
+        self._alone: Worker | None = None
+        """Who answers in the thread that submits: one query at a time keeps one GPU busy."""
         self._bound = threading.local()
         self._switch_interval = sys.getswitchinterval()
 
@@ -116,6 +118,7 @@ class TensorRTRunner:
             for _ in worker.lanes:
                 self._permits.put(None)
         self._binds_submitter = not own_threads
+        self._alone = self._workers[0] if streams.inline else None
         if not streams.inline:
             sys.setswitchinterval(min(self._switch_interval, SWITCH_INTERVAL_S))
 
@@ -161,6 +164,13 @@ class TensorRTRunner:
         """
         assert self._qsl is not None
         slots = self._qsl.slots(indices)
+        if self._alone is not None:
+            if self._broken is not None:
+                raise self._broken
+            self._bind_once(self._alone)
+            self._unreported += 1  # no other thread counts
+            self._alone.answer(ids, slots)
+            return
         self._permits.get()
         with self._changed:
             if self._broken is not None:
@@ -221,7 +231,7 @@ class TensorRTRunner:
         finally:
             self._reported()
 
-    def failed(self, ids: Ids, error: Exception, *, fatal: bool) -> None:
+    def failed(self, ids: Ids, error: Exception, fatal: bool) -> None:
         """A batch cannot be done."""
         try:
             if fatal:
