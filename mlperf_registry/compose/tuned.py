@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from functools import cache, cached_property
-from itertools import chain, groupby, product
+from itertools import chain, product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 SHARED = "_shared"
 """Stands for the system in the path of a shared file."""
+_CELLS = "[!_]*/*/*.yaml"
+"""Files of cells in a round's folder."""
 _LAYOUT = f"tuned/<round>/<system or {SHARED}>/<benchmark>/<scenario>.yaml"
 
 
@@ -50,10 +52,6 @@ class TunedCell:
     def of(self, system: str) -> TunedCell:
         """The same cell of another system."""
         return TunedCell(self.tuned_round, system, self.benchmark, self.scenario)
-
-
-def _system(cell: TunedCell) -> str:
-    return cell.system
 
 
 class Tuned:
@@ -86,8 +84,9 @@ class Tuned:
 
     @cached_property
     def rounds(self) -> tuple[str, ...]:
-        """Rounds with tuned values."""
-        return tuple(sorted({cell.tuned_round for cell in self.cells}))
+        """Rounds with tuned values; to know them is not to look at every file."""
+        folders = (below for folder in self._folders if folder.is_dir() for below in folder.iterdir())
+        return tuple(sorted({folder.name for folder in folders if next(folder.glob(_CELLS), None)}))
 
     def folder(self, tuned_round: str) -> Path | None:
         """The strongest folder of a round; None for a round without tuned values."""
@@ -96,8 +95,12 @@ class Tuned:
         return next(found for folder in self._folders if (found := folder / tuned_round).is_dir())
 
     def cells_of(self, system: str) -> tuple[TunedCell, ...]:
-        """Every cell of a system that has a file."""
-        return self._cells_of.get(system, ())
+        """Every cell of a system that has a file; to know them is to look at no other system's."""
+        if system == SHARED:
+            return ()
+        places = product(self.rounds, self._folders)
+        files = ((name, file) for name, folder in places for file in (folder / name / system).glob("*/*.yaml"))
+        return tuple(sorted({TunedCell(name, system, file.parent.name, file.stem) for name, file in files}))
 
     def inherited_cells_of(self, system: str) -> tuple[TunedCell, ...]:
         """Every cell of a system that has none, and takes a base's values over.
@@ -128,10 +131,6 @@ class Tuned:
         """The cell whose file holds for this one: itself, or that of the nearest base with one. Errors as above."""
         derivation = self.derivation(cell)
         return cell if derivation is None else cell.of(derivation.base)
-
-    @cached_property
-    def _cells_of(self) -> dict[str, tuple[TunedCell, ...]]:
-        return {name: tuple(cells) for name, cells in groupby(sorted(self.cells, key=_system), key=_system)}
 
     def origin(self, cell: TunedCell) -> str:
         """How the cell's own file is named to people."""
