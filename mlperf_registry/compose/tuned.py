@@ -81,6 +81,7 @@ class Tuned:
         self._load = load
         self._bases = bases
         self._files: dict[TunedCell, TunedFile] = {}
+        self._asked: dict[TunedCell, Path | None] = {}
 
     @cached_property
     def rounds(self) -> tuple[str, ...]:
@@ -123,9 +124,9 @@ class Tuned:
     def derivation(self, cell: TunedCell) -> Derivation | None:
         """What makes the cell's values of a base's; None where it has a file, or no base has one. Errors as above."""
         derivations = self.derivations(cell.system)
-        if not derivations or cell in self._paths:
+        if not derivations or self._path(cell) is not None:
             return None
-        return next((one for one in derivations if cell.of(one.base) in self._paths), None)
+        return next((one for one in derivations if self._path(cell.of(one.base)) is not None), None)
 
     def source(self, cell: TunedCell) -> TunedCell:
         """The cell whose file holds for this one: itself, or that of the nearest base with one. Errors as above."""
@@ -138,19 +139,19 @@ class Tuned:
 
     def rounds_of(self, system: str, benchmark: str, scenario: str) -> tuple[str, ...]:
         """Rounds with values for the cell: those with a file of its own, newest first, then those of its bases."""
-        own = self._rounds_of.get((system, benchmark, scenario), ())
+        own = self._rounds_of(system, benchmark, scenario)
         derivations = self.derivations(system)
         if not derivations:
             return own
-        taken = (self._rounds_of.get((one.base, benchmark, scenario), ()) for one in derivations)
+        taken = (self._rounds_of(one.base, benchmark, scenario) for one in derivations)
         return tuple(dict.fromkeys(chain(own, *taken)))
 
+    def _rounds_of(self, system: str, benchmark: str, scenario: str) -> tuple[str, ...]:
+        return tuple(name for name in self._newest_first if self._path(TunedCell(name, system, benchmark, scenario)))
+
     @cached_property
-    def _rounds_of(self) -> dict[tuple[str, str, str], tuple[str, ...]]:
-        found: dict[tuple[str, str, str], list[str]] = {}
-        for cell in self.cells:
-            found.setdefault((cell.system, cell.benchmark, cell.scenario), []).append(cell.tuned_round)
-        return {key: tuple(sorted(rounds, key=age, reverse=True)) for key, rounds in found.items()}
+    def _newest_first(self) -> tuple[str, ...]:
+        return tuple(sorted(self.rounds, key=age, reverse=True))
 
     @cached_property
     def cells(self) -> tuple[TunedCell, ...]:
@@ -192,7 +193,7 @@ class Tuned:
             ConfigError: with every unknown name in it.
         """
         file = self._files.get(cell)
-        if file is None and (path := self._paths.get(cell)) is not None:
+        if file is None and (path := self._path(cell)) is not None:
             file = self._files[cell] = self._read(cell, path)
         return file
 
@@ -244,6 +245,15 @@ class Tuned:
 
     def _read(self, cell: TunedCell, path: Path) -> TunedFile:
         return read_tuned_file(self._load(path, self._shown(path)), self._vocabulary, shared=cell.system == SHARED)
+
+    def _path(self, cell: TunedCell) -> Path | None:
+        """The cell's file. One cell is asked for; who wants all has looked at all, in 600 folders."""
+        if "_paths" in self.__dict__:
+            return self._paths.get(cell)
+        if cell not in self._asked:
+            places = (Path(folder, str(cell)).with_name(f"{cell.scenario}.yaml") for folder in self._folders)
+            self._asked[cell] = next((place for place in places if place.is_file()), None)
+        return self._asked[cell]
 
     @cached_property
     def _paths(self) -> dict[TunedCell, Path]:
