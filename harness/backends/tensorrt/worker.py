@@ -15,7 +15,7 @@ from harness.backends.tensorrt.device import Device, Executable, Way
 from harness.backends.tensorrt.gather import Choice, choose
 from harness.backends.tensorrt.lane import Engine, Lane, Slots, Tensors, only_output
 from harness.backends.tensorrt.streams import Streams
-from harness.loadgen.runner import Ids
+from harness.loadgen.runner import Ended, Ids
 from mlperf_registry.schema.problem import MlperfError, RunFailed
 
 _TRIALS = 2
@@ -207,16 +207,21 @@ class Worker:
         else:
             self._enqueue(lane, ids, slots)
 
-    def answer(self, ids: Ids, slots: Slots) -> None:
-        """Execute and report a batch in the calling thread; for a worker with one lane, that none takes."""
-        (lane,) = self.lanes
+    def answer(self, slots: Slots) -> npt.NDArray[np.generic]:
+        """Execute a batch in the calling thread; for a worker with one lane, that none takes.
+
+        Raises:
+            RunFailed: when it cannot be executed; Ended when no other can be, either.
+        """
+        lane = self.lanes[0]
         try:
             self.device.attach()
-            outputs = lane.answer(slots)
+            return lane.answer(slots)
         except Exception as error:
-            self._reports.failed(ids, *self._settled(lane, error))
-            return
-        self._reports.finished(ids, outputs)
+            settled, fatal = self._settled(lane, error)
+            if fatal and isinstance(settled, MlperfError):
+                raise Ended(str(settled)) from error
+            raise settled from error
 
     def stop(self) -> None:
         """End the threads, after what they hold."""

@@ -108,7 +108,10 @@ class SimulatedGpu:
         self.memory += len(self._held.pop(address)) - 256
 
     def pinned(self, size, purpose):
-        memory = np.zeros(size, np.uint8)
+        # Aligned as CUDA's memory is.
+        raw = np.zeros(size + 256, np.uint8)
+        first = -raw.ctypes.data % 256
+        memory = raw[first : first + size]
         self._host[memory.ctypes.data] = memory
         return memory
 

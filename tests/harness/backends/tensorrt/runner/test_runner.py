@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from simulated_gpu import COMPUTE, COPY_IN, COPY_OUT, MS
 
+from harness.backends.tensorrt import lane
 from mlperf_registry.schema.problem import RunFailed
 
 TOTAL = 64
@@ -150,6 +151,14 @@ class TestOneGraph:
                 assert (made.gpu.crossings, len(made.gpu.waits)) == (crossings + 1, waits + 1)
             made.qsl.unload(range(TOTAL))
             made.qsl.load(range(TOTAL))
+        assert not spans(made.gpu, COPY_OUT), "so short an answer the engine writes to host memory itself"
+
+    def test_long_answers_are_copied(self, bench, monkeypatch):
+        monkeypatch.setattr(lane, "WRITTEN_TO_HOST", 8)
+        made = bench("SingleStream", batch_size=1, runtime={"use_graphs": True}, gpu={"kernel_ns": 1}, gather="graph")
+        made.submit([9])
+        assert list(made.sink.outputs.values()) == made.answers([9])
+        assert len(spans(made.gpu, COPY_OUT)) == 1
 
     def test_a_static_plan_is_filled_up(self, bench):
         made = bench(
