@@ -79,6 +79,8 @@ _TENSORRT_READS = (
     "builder.compute_capability",
     "builder.version_compatible",
     "builder.plugin_libraries",
+    "builder.skip_graphsurgeon",
+    "builder.disable_beta1_smallk",
     "model.output_name",
     "runtime.gpu_inference_streams",  # as many optimisation profiles
     "benchmark.options.bert_opt_seqlen",

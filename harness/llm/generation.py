@@ -29,6 +29,8 @@ def generation_of(run: Run) -> Generation:
     longest = options.max_output_tokens
     if options.max_output_tokens_accuracy is not None and all(test.mode == "AccuracyOnly" for test in tests):
         longest = options.max_output_tokens_accuracy
+    # Random weights end an answer anywhere; without an end of its own, every answer costs the same.
+    endless = options.ignore_eos or run.workload.model.weights == "random"
     return Generation(
         max_tokens=longest,
         min_tokens=options.min_output_tokens,
@@ -36,9 +38,9 @@ def generation_of(run: Run) -> Generation:
         top_p=options.top_p,
         top_k=options.top_k,
         seed=options.sampling_seed,
-        stop_token_ids=tuple(options.stop_token_ids),
-        # Random weights end an answer anywhere; without an end of its own, every answer costs the same.
-        ignore_eos=options.ignore_eos or run.workload.model.weights == "random",
+        # Some engines heed these whatever they are told of the model's own end token.
+        stop_token_ids=() if endless else tuple(options.stop_token_ids),
+        ignore_eos=endless,
         # Offline has no first tokens, and a stream costs an engine time for each token of each answer.
         streaming=any(test.settings.use_token_latencies and test.settings.scenario != "Offline" for test in tests),
     )

@@ -21,6 +21,11 @@ class Request:
     """The prompt as text, where the data set has it: for servers that take no token ids."""
 
 
+LONG_ANSWER = 512
+"""Tokens. An answer that may be longer is reported in pieces of so many, also where nobody asks for its first token: until
+its end nothing else would tell that an engine is at work on it."""
+
+
 @attrs.frozen(kw_only=True)
 class Generation:
     """The limits and the sampling of an answer, the same for all samples of a run."""
@@ -39,3 +44,8 @@ class Generation:
     """Whether every answer has ``max_tokens`` tokens."""
     streaming: bool = False
     """Whether the first token is reported when it is out; otherwise an answer is reported whole."""
+
+    @property
+    def in_pieces(self) -> bool:
+        """Whether answers are reported before their end."""
+        return self.streaming or self.max_tokens > LONG_ANSWER

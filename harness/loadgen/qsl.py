@@ -61,6 +61,8 @@ class QSL:
         self._dataset = dataset
         self._loading = loading
         self._slot_of = np.full(self.total, _ABSENT, np.int64)
+        self._slot_at = self._slot_of.data
+        """The same: one element goes out of a memoryview four times faster than of an array."""
         self._columns: dict[str, Array | Ragged] = {}
         self._holder: Holder | None = None
 
@@ -115,6 +117,17 @@ class QSL:
         if len(slots) and slots.min() < 0:
             raise KeyError(f"sample {int(indices[int(slots.argmin())])} is not loaded")
         return slots
+
+    def slot(self, index: int) -> int:
+        """Slot of one sample.
+
+        Raises:
+            KeyError: when it is not loaded.
+        """
+        slot: int = self._slot_at[index]
+        if slot < 0:
+            raise KeyError(f"sample {index} is not loaded")
+        return slot
 
     def column(self, name: str) -> Array | Ragged:
         """A whole column, row s for slot s: what a device that keeps all samples copies once."""

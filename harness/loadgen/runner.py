@@ -7,13 +7,14 @@ tokens. The harness numbers samples itself: an id is the position of a sample in
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Literal, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import attrs
 import numpy as np
 import numpy.typing as npt
 
 from harness.loadgen.qsl import QSL
+from mlperf_registry.schema.problem import RunFailed
 from mlperf_registry.schema.run import Run
 
 Ids = npt.NDArray[np.int64]
@@ -95,3 +96,26 @@ class Remarking(Protocol):
     @property
     def remarks(self) -> Sequence[str]:
         """Sentences; complete once the runner is closed."""
+
+
+class Ended(RunFailed):
+    """The runner answers no more queries."""
+
+
+@runtime_checkable
+class Immediate(Protocol):
+    """A Runner that can answer a query in the thread that asks, where one query is under way at a time.
+
+    Nothing is handed from thread to thread or looked up twice then, and every microsecond is part of a latency.
+    """
+
+    @property
+    def immediate(self) -> bool:
+        """Whether ``answer`` may be called instead of ``submit``; known once open."""
+
+    def answer(self, indices: Sequence[int]) -> npt.NDArray[Any]:
+        """The outputs of a query's samples, shape [n, ...], which are the caller's own.
+
+        Raises:
+            RunFailed: when this query cannot be answered; Ended when no later one can be, either.
+        """

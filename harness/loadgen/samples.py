@@ -128,6 +128,15 @@ class Samples:
             self.completed += len(ids)
         return None
 
+    def complete_last(self, count: int) -> None:
+        """Mark the samples issued last as done now, where nobody else can have done so."""
+        now, stop = monotonic_ns(), self.issued
+        if count == 1:
+            self._complete_ns[stop - 1] = now
+        else:
+            self.complete_ns[stop - count : stop] = now
+        self.completed += count
+
     def first_token(self, ids: Integers) -> str | None:
         """Mark samples as having their first token now; returns what is wrong as ``complete`` does."""
         now = monotonic_ns()

@@ -19,8 +19,9 @@ import numpy.typing as npt
 
 from harness.loadgen.batcher import Batcher, Direct
 from harness.loadgen.binding import loadgen
-from harness.loadgen.runner import Ids, Indices, Runner
+from harness.loadgen.runner import Ended, Ids, Immediate, Indices, Runner
 from harness.loadgen.samples import Samples
+from mlperf_registry.schema.problem import RunFailed
 
 Rows: TypeAlias = npt.NDArray[np.generic] | Sequence[npt.NDArray[np.generic]]
 
@@ -87,6 +88,8 @@ class SUT:
         self._base = 0
         size = batch_size if runner.batching == "harness" else None
         self._part = max(1, _TAKEN_AT_ONCE // batch_size) * batch_size
+        self._direct = direct
+        self._answer_now: Callable[[Sequence[int]], npt.NDArray[Any]] | None = None
         self._batcher: Batcher | Direct
         if direct:
             self._batcher = Direct(self._submit, size=size)
@@ -105,6 +108,9 @@ class SUT:
     def restart(self, answers: Answers, capacity: int) -> None:
         """Number samples from 0 again and answer elsewhere; only while every sample issued is answered."""
         self._base = self._batcher.issued
+        runner = self._runner
+        at_once = self._direct and not self._first_tokens and isinstance(runner, Immediate) and runner.immediate
+        self._answer_now = cast(Immediate, runner).answer if at_once else None
         self.samples = Samples(capacity)
         self._answers = answers
 
@@ -121,6 +127,9 @@ class SUT:
         With it, on two cores, an instant engine answers 0.53 million samples/s Offline instead of 0.9 million, and a
         single sample takes 0.8 us longer.
         """
+        if self._answer_now is not None and self.broken is None:
+            self._answer_at_once(loadgen_ids, indices)
+            return
         try:
             count, part = len(indices), self._part
             if count <= part:
@@ -135,6 +144,29 @@ class SUT:
                     self._batcher.put(min(part, count - first))
             if self.broken is not None:  # the batcher may be what broke
                 self._answer_empty(np.arange(self.samples.issued - count, self.samples.issued))
+        except Exception as error:
+            self._break(error)
+
+    def _answer_at_once(self, loadgen_ids: Sequence[int], indices: Sequence[int]) -> None:
+        """The whole of a query's way, where no other is under way: nobody else can report on its samples."""
+        samples = self.samples
+        first = samples.issued
+        try:
+            samples.append(loadgen_ids, indices)
+            assert self._answer_now is not None
+            outputs: Rows = self._answer_now(indices)
+            if self._respond is not None:
+                outputs = self._respond(outputs)
+            wrong = self._form_error(indices, outputs, None)
+            if wrong is None:
+                samples.complete_last(len(indices))
+                self._answers.complete(self._responses(loadgen_ids, outputs, None))
+            else:
+                self.fail(np.arange(first, samples.issued), wrong)
+        except Ended as error:
+            self._break(error)
+        except RunFailed as error:
+            self.fail(np.arange(first, samples.issued), str(error))
         except Exception as error:
             self._break(error)
 
@@ -210,7 +242,7 @@ class SUT:
             self._break(error)
 
     def _form_error(
-        self, ids: Ids, rows: Rows, token_counts: npt.NDArray[np.int64] | None, *, first: bool = False
+        self, ids: Ids | Sequence[int], rows: Rows, token_counts: npt.NDArray[np.int64] | None, *, first: bool = False
     ) -> str | None:
         if len(rows) != len(ids):
             return f"The runner reported {len(rows)} rows of output for {len(ids)} samples."
@@ -227,7 +259,9 @@ class SUT:
             return f"The runner reported {len(token_counts)} token counts for {len(ids)} samples."
         return None
 
-    def _responses(self, loadgen_ids: list[int], rows: Rows, token_counts: npt.NDArray[np.int64] | None) -> list[Any]:
+    def _responses(
+        self, loadgen_ids: Sequence[int], rows: Rows, token_counts: npt.NDArray[np.int64] | None
+    ) -> list[Any]:
         # LoadGen gets the rows where they lie: base address and stride of one array, or each array of its own.
         count = len(loadgen_ids)
         addresses: Iterable[int]

@@ -55,7 +55,7 @@ def prepare(
     Raises:
         ConfigError: with every problem, breaches in a strict mode included.
     """
-    composed = registry.compose(overrides)
+    composed = registry.compose(overrides, quick=True)
     tell_choices(registry, composed, progress.note)
     workload = registry.structure(composed)
     plan = plan_for(workload, progress, runs=runs)

@@ -1,6 +1,6 @@
 """Override: one word of a command line, ``key=value``, read as Hydra's grammar reads it.
 
-Plain values are read here, since Hydra's parser takes a millisecond for each; all else goes to that parser.
+Plain values, and lists of them, are read here: Hydra's parser takes a millisecond for each, and 0.2 s to import.
 """
 
 from __future__ import annotations
@@ -15,11 +15,10 @@ from mlperf_registry.schema.problem import ConfigError, Problem
 
 Kind = Literal["change", "add", "delete"]
 
-_PLAIN = re.compile(
-    r"(?P<add>\+{0,2})(?P<key>[A-Za-z_][\w.]*)="
-    r"(?P<value>(?P<text>(?:\d+[A-DF-Za-df-z]|[A-Za-z_])\w*(?:[.-]\w+)*)|-?(?:0|[1-9]\d*)(?P<fraction>\.\d+)?)",
-    re.ASCII,
+_SCALAR = re.compile(
+    r"(?P<text>(?:\d+[A-DF-Za-df-z]|/?[A-Za-z_])\w*(?:[./:-]\w+)*)|-?(?:0|[1-9]\d*)(?P<fraction>\.\d+)?", re.ASCII
 )
+_PLAIN = re.compile(r"(?P<add>\+{0,2})(?P<key>[A-Za-z_][\w.]*)=(?P<list>\[)?(?P<value>[^\[\]]*)(?(list)\])", re.ASCII)
 _CONSTANTS: dict[str, Any] = {"true": True, "false": False, "null": None}
 _SPECIAL = {"nan", "inf"}
 
@@ -58,18 +57,29 @@ def parse_override(text: str) -> Override:
         ConfigError: when it is none, or aims at a package.
     """
     match = _PLAIN.fullmatch(text)
-    if match is not None and match["value"].lower() not in _SPECIAL:
-        return Override(text, "add" if match["add"] else "change", match["key"], _scalar(match), match["value"])
-    return _parsed_by_hydra(text)
+    if match is None:
+        return _parsed_by_hydra(text)
+    try:
+        value = list(map(_scalar, match["value"].split(","))) if match["list"] else _scalar(match["value"])
+    except ValueError:
+        return _parsed_by_hydra(text)
+    return Override(text, "add" if match["add"] else "change", match["key"], value, text.partition("=")[2])
 
 
-def _scalar(match: re.Match[str]) -> Any:
-    value = match["value"]
-    if value.lower() in _CONSTANTS:
-        return _CONSTANTS[value.lower()]
+def _scalar(text: str) -> Any:
+    """A plain value.
+
+    Raises:
+        ValueError: for any other.
+    """
+    match = _SCALAR.fullmatch(text)
+    if match is None or text.lower() in _SPECIAL:
+        raise ValueError(text)
+    if text.lower() in _CONSTANTS:
+        return _CONSTANTS[text.lower()]
     if match["text"]:
-        return value
-    return float(value) if match["fraction"] else int(value)
+        return text
+    return float(text) if match["fraction"] else int(text)
 
 
 def _parsed_by_hydra(text: str) -> Override:

@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from functools import cache, cached_property
-from itertools import chain, groupby, product
+from itertools import chain, product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 SHARED = "_shared"
 """Stands for the system in the path of a shared file."""
+_CELLS = "[!_]*/*/*.yaml"
+"""Files of cells in a round's folder."""
 _LAYOUT = f"tuned/<round>/<system or {SHARED}>/<benchmark>/<scenario>.yaml"
 
 
@@ -50,10 +52,6 @@ class TunedCell:
     def of(self, system: str) -> TunedCell:
         """The same cell of another system."""
         return TunedCell(self.tuned_round, system, self.benchmark, self.scenario)
-
-
-def _system(cell: TunedCell) -> str:
-    return cell.system
 
 
 class Tuned:
@@ -83,11 +81,13 @@ class Tuned:
         self._load = load
         self._bases = bases
         self._files: dict[TunedCell, TunedFile] = {}
+        self._asked: dict[TunedCell, Path | None] = {}
 
     @cached_property
     def rounds(self) -> tuple[str, ...]:
-        """Rounds with tuned values."""
-        return tuple(sorted({cell.tuned_round for cell in self.cells}))
+        """Rounds with tuned values; to know them is not to look at every file."""
+        folders = (below for folder in self._folders if folder.is_dir() for below in folder.iterdir())
+        return tuple(sorted({folder.name for folder in folders if next(folder.glob(_CELLS), None)}))
 
     def folder(self, tuned_round: str) -> Path | None:
         """The strongest folder of a round; None for a round without tuned values."""
@@ -96,8 +96,12 @@ class Tuned:
         return next(found for folder in self._folders if (found := folder / tuned_round).is_dir())
 
     def cells_of(self, system: str) -> tuple[TunedCell, ...]:
-        """Every cell of a system that has a file."""
-        return self._cells_of.get(system, ())
+        """Every cell of a system that has a file; to know them is to look at no other system's."""
+        if system == SHARED:
+            return ()
+        places = product(self.rounds, self._folders)
+        files = ((name, file) for name, folder in places for file in (folder / name / system).glob("*/*.yaml"))
+        return tuple(sorted({TunedCell(name, system, file.parent.name, file.stem) for name, file in files}))
 
     def inherited_cells_of(self, system: str) -> tuple[TunedCell, ...]:
         """Every cell of a system that has none, and takes a base's values over.
@@ -120,18 +124,14 @@ class Tuned:
     def derivation(self, cell: TunedCell) -> Derivation | None:
         """What makes the cell's values of a base's; None where it has a file, or no base has one. Errors as above."""
         derivations = self.derivations(cell.system)
-        if not derivations or cell in self._paths:
+        if not derivations or self._path(cell) is not None:
             return None
-        return next((one for one in derivations if cell.of(one.base) in self._paths), None)
+        return next((one for one in derivations if self._path(cell.of(one.base)) is not None), None)
 
     def source(self, cell: TunedCell) -> TunedCell:
         """The cell whose file holds for this one: itself, or that of the nearest base with one. Errors as above."""
         derivation = self.derivation(cell)
         return cell if derivation is None else cell.of(derivation.base)
-
-    @cached_property
-    def _cells_of(self) -> dict[str, tuple[TunedCell, ...]]:
-        return {name: tuple(cells) for name, cells in groupby(sorted(self.cells, key=_system), key=_system)}
 
     def origin(self, cell: TunedCell) -> str:
         """How the cell's own file is named to people."""
@@ -139,19 +139,19 @@ class Tuned:
 
     def rounds_of(self, system: str, benchmark: str, scenario: str) -> tuple[str, ...]:
         """Rounds with values for the cell: those with a file of its own, newest first, then those of its bases."""
-        own = self._rounds_of.get((system, benchmark, scenario), ())
+        own = self._rounds_of(system, benchmark, scenario)
         derivations = self.derivations(system)
         if not derivations:
             return own
-        taken = (self._rounds_of.get((one.base, benchmark, scenario), ()) for one in derivations)
+        taken = (self._rounds_of(one.base, benchmark, scenario) for one in derivations)
         return tuple(dict.fromkeys(chain(own, *taken)))
 
+    def _rounds_of(self, system: str, benchmark: str, scenario: str) -> tuple[str, ...]:
+        return tuple(name for name in self._newest_first if self._path(TunedCell(name, system, benchmark, scenario)))
+
     @cached_property
-    def _rounds_of(self) -> dict[tuple[str, str, str], tuple[str, ...]]:
-        found: dict[tuple[str, str, str], list[str]] = {}
-        for cell in self.cells:
-            found.setdefault((cell.system, cell.benchmark, cell.scenario), []).append(cell.tuned_round)
-        return {key: tuple(sorted(rounds, key=age, reverse=True)) for key, rounds in found.items()}
+    def _newest_first(self) -> tuple[str, ...]:
+        return tuple(sorted(self.rounds, key=age, reverse=True))
 
     @cached_property
     def cells(self) -> tuple[TunedCell, ...]:
@@ -193,7 +193,7 @@ class Tuned:
             ConfigError: with every unknown name in it.
         """
         file = self._files.get(cell)
-        if file is None and (path := self._paths.get(cell)) is not None:
+        if file is None and (path := self._path(cell)) is not None:
             file = self._files[cell] = self._read(cell, path)
         return file
 
@@ -245,6 +245,15 @@ class Tuned:
 
     def _read(self, cell: TunedCell, path: Path) -> TunedFile:
         return read_tuned_file(self._load(path, self._shown(path)), self._vocabulary, shared=cell.system == SHARED)
+
+    def _path(self, cell: TunedCell) -> Path | None:
+        """The cell's file. One cell is asked for; who wants all has looked at all, in 600 folders."""
+        if "_paths" in self.__dict__:
+            return self._paths.get(cell)
+        if cell not in self._asked:
+            places = (Path(folder, str(cell)).with_name(f"{cell.scenario}.yaml") for folder in self._folders)
+            self._asked[cell] = next((place for place in places if place.is_file()), None)
+        return self._asked[cell]
 
     @cached_property
     def _paths(self) -> dict[TunedCell, Path]:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from mlperf_registry import plugins
 from mlperf_registry.atomic import write_bytes
-from mlperf_registry.digest import sha256_of
+from mlperf_registry.execute.digests import kept_sha256
 from mlperf_registry.roots import resolve_file, resolve_folder, user_cache_folder
 from mlperf_registry.schema.problem import NotReady
 from mlperf_registry.schema.workload import Workload
@@ -91,7 +91,7 @@ def model_digest(model: Path | None) -> str:
 
 @lru_cache(maxsize=16)
 def _digest(model: Path, changed_ns: int, size: int) -> str:
-    return sha256_of(model)
+    return kept_sha256(model)
 
 
 @lru_cache(maxsize=16)

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from mlperf_registry.compose.override import parse_override
 from mlperf_registry.schema.problem import ConfigError
 
-_VALUES = st.one_of(
-    st.text(alphabet="0123456789.eE+-_abnulftrsiyTNF", min_size=1, max_size=6),
+_SCALARS = st.one_of(
+    st.text(alphabet="0123456789.eE+-_abnulftrsiyTNF/:", min_size=1, max_size=6),
     st.sampled_from(
         [
             "null",
@@ -31,12 +31,19 @@ _VALUES = st.one_of(
             "",
             "a b",
             "é",
+            "/home/engines",
+            "package:harness/benchmarks/resnet50/random.calibration",
+            "a:",
+            "/",
+            "a//b",
+            "http://host:8000",
         ]
     ),
 )
+_VALUES = st.one_of(_SCALARS, st.lists(_SCALARS, max_size=3).map(lambda values: f"[{','.join(values)}]"))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=600, deadline=None)
 @given(sign=st.sampled_from(["", "+", "++"]), key=st.sampled_from(["a", "a.b", "_x.y_1", "loadgen.qps"]), value=_VALUES)
 def test_plain_values_are_read_as_hydra_reads_them(sign: str, key: str, value: str) -> None:
     text = f"{sign}{key}={value}"
@@ -55,7 +62,9 @@ def test_plain_values_are_read_as_hydra_reads_them(sign: str, key: str, value: s
     ("text", "kind", "value", "sweep"),
     [
         ("a='x y'", "change", "x y", False),
-        ("a=[1,2]", "change", [1, 2], False),
+        ("a=[1, 2]", "change", [1, 2], False),
+        ("a=[[1],2]", "change", [[1], 2], False),
+        ("a=[]", "change", [], False),
         ("a={b: 1}", "change", {"b": 1}, False),
         ("~a.b", "delete", None, False),
         ("a=1,2", "change", None, True),

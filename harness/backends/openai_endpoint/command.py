@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.backends.openai_endpoint.credentials import VARIABLE
-from harness.backends.openai_endpoint.interface import LONG_ANSWER
+from harness.llm.request import LONG_ANSWER
 from mlperf_registry.schema.problem import ConfigError, Problem
 from mlperf_registry.schema.workload import Workload
 

@@ -29,10 +29,6 @@ PATHS: dict[Api, str] = {
 KINDS: dict[str, Kind] = {"vllm": "vllm", "tensorrt_llm": "tensorrt_llm", "llamacpp": "llama_cpp"}
 """What servers call themselves in the ``owned_by`` of their models."""
 
-LONG_ANSWER = 512
-"""An answer that may be longer is streamed, also where nobody asks when its first token came: until its end nothing
-else would tell that a server is at work on it."""
-
 _FINAL_ONLY = 2
 """vLLM's RequestOutputKind of an answer that is built once, at its end."""
 
@@ -87,7 +83,7 @@ class Interface:
     @property
     def streams(self) -> bool:
         """Whether answers come as streams: for their first tokens, or since they may be long."""
-        return self.generation.streaming or self.generation.max_tokens > LONG_ANSWER
+        return self.generation.in_pieces
 
     def envelope(self) -> Envelope:
         """What is around the prompt in every request."""
@@ -119,8 +115,7 @@ class Interface:
         sampling |= {
             "repetition_penalty": 1.0,
             "min_tokens": wanted.min_tokens,
-            # Every answer has its full length then, and these would end it.
-            "stop_token_ids": [] if wanted.ignore_eos else list(wanted.stop_token_ids),
+            "stop_token_ids": list(wanted.stop_token_ids),
         }
         if self.api == "tokens":
             if not self.streams:
@@ -142,7 +137,7 @@ class Interface:
             return "It cannot be told to go on after the model's end token (benchmark.options.ignore_eos)."
         if self.kind == "openai" and wanted.top_k > 1:
             return f"It cannot be told to sample from {wanted.top_k} tokens (benchmark.options.top_k)."
-        if wanted.stop_token_ids and not wanted.ignore_eos:
+        if wanted.stop_token_ids:
             tokens = ", ".join(map(str, wanted.stop_token_ids))
             return (
                 f"It cannot be told to end answers at the tokens {tokens} (benchmark.options.stop_token_ids). Where "

@@ -32,7 +32,7 @@ def _silent(message: str) -> None:
 class TensorRTBuilder:
     """Turns an ONNX network into a plan."""
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     """Part of the engine key; raised when the same recipe gives another engine."""
 
     def __init__(self, report: Callable[[str], None] = _silent) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 
-from harness.backends.tensorrt import graph, network
+from harness.backends.tensorrt import fusion, graph, network
 from harness.backends.tensorrt.calibration import CalibrationCache, read_cache
 from harness.backends.tensorrt.gpu import require_gpu
 from harness.backends.tensorrt.inspection import write_inspection
@@ -44,6 +44,10 @@ def compile_plan(recipe: Recipe, path: Path, report: Report) -> None:
     report("reading the network")
     model = graph.load(Path(recipe.model_path))
     cache = _calibration(recipe, request, model)
+    if cache is not None and library.features.dynamic_ranges and not request.strongly_typed:
+        plugins = fusion.usable(library, recipe.values, require_gpu().capability)
+        for plugin, count in fusion.fuse(model, cache.scales, plugins).items():
+            report(f"{count} of NVIDIA's {plugin}")
     form = network.prepare(model, request, library, cache)
     device = str(require_gpu()) if target is None else f"compute capability {target:.1f}"
     plan, tensors = _build(library, recipe, request, form, device, folder, report)

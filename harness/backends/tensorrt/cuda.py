@@ -103,7 +103,7 @@ class CudaDevice:
             else:
                 self.lacking = "The driver has no cuMemcpyBatchAsync."
         try:
-            self.ways["kernel"] = self._kernel()
+            self.ways["kernel"] = self.ways["graph"] = self._kernel()
         except CudaError as error:
             self.lacking = f"{self.lacking} {error}".strip()
 
@@ -198,6 +198,16 @@ class CudaDevice:
         for one in steps.array:
             self._put(one)
 
+    def finish(self, steps: Steps, event: int, waiting: Waiting) -> None:
+        if self._native is None:
+            self.run(steps)
+            self.wait(event, waiting)
+            return
+        number, step = self._native.finish(steps, event, spin=waiting == "spinning")
+        if number:
+            what = "finish a batch" if step < 0 else f"take the step {Do(steps.array[step].do).name}"
+            self._refuse(number, what)
+
     def wait(self, event: int, waiting: Waiting) -> None:
         if self._native is not None:
             number = self._native.wait(event, spin=waiting == "spinning")
@@ -234,6 +244,10 @@ class CudaDevice:
             runtime.cudaGraphDestroy(graph)
         self._graphs.append(executable)
         return executable
+
+    def discard(self, graph: int) -> None:
+        self._graphs.remove(graph)
+        self._ask(runtime.cudaGraphExecDestroy(graph), "take a graph back")
 
     def broken(self) -> bool:
         if not self._broken:
@@ -284,7 +298,7 @@ class CudaDevice:
     def _gather(self, step: Step) -> None:
         slots = memory_at(step.slots, 8 * step.rows).view(np.int64)
         firsts = np.flatnonzero(np.diff(slots, prepend=-2) != 1)
-        if step.do == Do.GATHER_KERNEL and len(firsts) > 1:
+        if step.do == Do.KERNEL or (step.do == Do.GATHER_KERNEL and len(firsts) > 1):
             vectors = step.row_bytes // VECTOR
             values = (step.to, step.source, step.slots, vectors)
             types = (ctypes.c_uint64, ctypes.c_uint64, ctypes.c_uint64, ctypes.c_uint32)

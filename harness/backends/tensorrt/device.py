@@ -16,8 +16,9 @@ import numpy.typing as npt
 from harness.backends.tensorrt.record import PlanTensor
 
 Bytes = npt.NDArray[np.uint8]
-Way = Literal["copies", "batch", "kernel"]
-"""How samples that lie apart come into one batch; ``backend.options.gather``."""
+Way = Literal["copies", "batch", "kernel", "graph"]
+"""How samples that lie apart come into one batch; ``backend.options.gather``. With ``graph`` the kernel is part of the
+graph that executes the batch and takes the answers back."""
 Waiting = Literal["blocking", "driver", "spinning"]
 """How a thread waits for an event: asleep until an interrupt, as the driver likes, or asking again and again."""
 
@@ -39,9 +40,16 @@ class Do(IntEnum):
     """The stream goes on when the event ``object`` has come."""
     LAUNCH = 6
     """The captured graph ``object``."""
+    KERNEL = 7
+    """As GATHER_KERNEL, which looks at slots first and copies neighbours; for capture, when slots are not known yet."""
 
 
-GATHERS: dict[Way, Do] = {"copies": Do.GATHER_COPIES, "batch": Do.GATHER_BATCH, "kernel": Do.GATHER_KERNEL}
+GATHERS: dict[Way, Do] = {
+    "copies": Do.GATHER_COPIES,
+    "batch": Do.GATHER_BATCH,
+    "kernel": Do.GATHER_KERNEL,
+    "graph": Do.KERNEL,
+}
 
 
 class Step(ctypes.Structure):
@@ -137,11 +145,17 @@ class Device(Protocol):
     def wait(self, event: int, waiting: Waiting) -> None:
         """Return when an event has come."""
 
+    def finish(self, steps: Steps, event: int, waiting: Waiting) -> None:
+        """Put steps on their streams and return when an event among them has come."""
+
     def synchronize(self, stream: int) -> None:
         """Return when a stream is empty."""
 
     def capture(self, stream: int, work: Callable[[], None]) -> int:
         """The graph of what ``work`` puts on a stream; nothing of it is executed."""
+
+    def discard(self, graph: int) -> None:
+        """Give a graph back, which no stream is executing."""
 
     def broken(self) -> bool:
         """Whether an error has ended all work of this process on the device."""

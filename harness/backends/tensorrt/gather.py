@@ -82,7 +82,13 @@ class Choice:
 
 
 def choose(
-    device: Device, wanted: str, row_bytes: Sequence[int], seconds_of: Callable[[Way], float], batch: int
+    device: Device,
+    wanted: str,
+    row_bytes: Sequence[int],
+    seconds_of: Callable[[Way], float],
+    batch: int,
+    *,
+    whole_graphs: bool = False,
 ) -> Choice:
     """Take the way that the config names, or the fastest of those that work here.
 
@@ -92,6 +98,7 @@ def choose(
         row_bytes: size of a sample in each input.
         seconds_of: gathers and executes some batches in a way; seconds for each batch. Raises RunFailed.
         batch: samples in such a batch.
+        whole_graphs: whether graphs may hold a batch's whole way: it has one stream, and graphs are wanted.
 
     Raises:
         RunFailed: when the way that the config names does not work here, or none does.
@@ -101,14 +108,17 @@ def choose(
         lacking.update({way: device.lacking for way in ("copies", "batch", "kernel") if way not in device.ways})
     if any(size % VECTOR for size in row_bytes):
         lacking["kernel"] = f"The kernel copies {VECTOR} bytes at once, and samples have {row_bytes[0]}."
+    ways = [way for way in device.ways if way != "graph" or (whole_graphs and "kernel" not in lacking)]
     if wanted != "auto":
-        for way in device.ways:
+        for way in ways:
             if way == wanted and way not in lacking:
                 return Choice(way, f"Batches are gathered by {way}, as backend.options.gather says.")
+        alone = "It needs runtime.use_graphs, and a scenario of one query at a time."
+        lacking.setdefault("graph", lacking.get("kernel", alone))
         reason = lacking.get(wanted, "This device does not offer it.")
         raise RunFailed(f"backend.options.gather={wanted} does not work here. {reason} Leave it at auto.")
     measured: dict[Way, float] = {}
-    for way in device.ways:
+    for way in ways:
         if way in lacking:
             continue
         try:

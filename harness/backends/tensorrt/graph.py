@@ -102,7 +102,7 @@ def keep_output(model: Any, name: str | None) -> None:
     kept = [output for output in model.graph.output if output.name == name]
     del model.graph.output[:]
     model.graph.output.extend(kept)
-    _prune(model)
+    prune(model)
 
 
 def set_batch(model: Any, batch: int | None) -> None:
@@ -189,7 +189,7 @@ def quantise(model: Any, scales: Mapping[str, float], *, int8_input: bool) -> An
             ordered += added.get(name, [])
     del graph.node[:]
     graph.node.extend(ordered)
-    _prune(model)
+    prune(model)
     return model
 
 
@@ -336,7 +336,7 @@ def _rename(names: Any, old: str, new: str) -> None:
             names[place] = new
 
 
-def _prune(model: Any) -> None:
+def prune(model: Any) -> None:
     """Remove nodes and weights that no output depends on."""
     needed = {output.name for output in model.graph.output}
     kept = []

@@ -5,7 +5,7 @@ Lanes overlap: while one executes, another's samples are copied. Those of one co
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import attrs
@@ -18,6 +18,9 @@ from mlperf_registry.schema.problem import RunFailed
 
 ALIGNMENT = 256
 """Of addresses that the engine libraries take."""
+WRITTEN_TO_HOST = 4096
+"""Most bytes of a sample's answer that the engine itself writes to host memory, where one batch goes at a time: a copy
+of its own would take longer than so few bytes take on the bus."""
 
 Slots = npt.NDArray[np.int64]
 
@@ -81,6 +84,10 @@ class Lane:
         self._tensors = tensors
         self._waiting = waiting
         self._graphs: dict[int, int] = {}
+        self._whole: dict[int, int] = {}
+        """Graphs of a batch's whole way, from samples to answers; empty unless batches are gathered so."""
+        self._kernel: int | None = None
+        """What gathers in these."""
         self._sizes = np.zeros(tensors.max_batch + 1, np.int64)
         """Samples executed for a batch of so many; set once graphs are captured."""
         largest = tensors.max_batch
@@ -132,6 +139,12 @@ class Lane:
             ]
         self._way_in = Steps(*gathers, *before)
         self._way_out = Steps(*after, back, done)
+        self._in_one = Steps(launch, done)
+        self._host_outputs = tuple(
+            device.address_of(raw) if tensor is reported and tensor.row_bytes <= WRITTEN_TO_HOST else address
+            for tensor, address in zip(tensors.outputs, self._outputs, strict=True)
+        )
+        """Where the engine writes in a graph of a batch's whole way."""
         self._way = Steps(*gathers, *before, launch, *after, back, done)
         # What changes from batch to batch.
         self._rows_in = [self._way_in.array[number] for number in range(len(gathers))]
@@ -142,7 +155,13 @@ class Lane:
         self._in_place = False
 
     def gather_by(self, way: Way, kernel: int) -> None:
-        """Gather in another way from the next batch on."""
+        """Gather in another way from the next batch on; ``graph`` where ``capture`` has been called.
+
+        Raises:
+            RunFailed: when a batch's whole way does not let itself be captured.
+        """
+        self._kernel = kernel if way == "graph" else None
+        self._capture_whole()
         for step in (*self._rows_in, *self._rows):
             step.do, step.object = GATHERS[way], kernel
 
@@ -152,12 +171,16 @@ class Lane:
         Args:
             sources: address of slot 0, for each input.
             in_place: whether the engine can read them there, so that neighbours need no copy.
+
+        Raises:
+            RunFailed: when a batch's whole way does not let itself be captured.
         """
         self._sources = tuple(sources)
         self._in_place = in_place and not self._graphs
         for steps in (self._rows_in, self._rows):
             for step, source in zip(steps, sources, strict=True):
                 step.source = source
+        self._capture_whole()
 
     def capture(self) -> None:
         """Capture a graph for each size of the ladder; odd batches are filled up from then on.
@@ -168,13 +191,38 @@ class Lane:
         largest = self._tensors.max_batch
         sizes = (largest,) if self._tensors.static_batch else ladder(largest)
         for size in sizes:
-            # An execution outside of capture first: the library finishes its preparations for a shape in it.
-            self._execute(size, self._inputs)
-            self._device.synchronize(self.engine.stream)
-            self._graphs[size] = self._device.capture(
-                self.engine.stream, partial(self.engine.executor.enqueue, self.engine.stream)
+            self._graphs[size] = self._captured(
+                size, self._outputs, partial(self.engine.executor.enqueue, self.engine.stream)
             )
         self._sizes[1:] = np.asarray(sizes)[np.searchsorted(sizes, np.arange(1, largest + 1))]
+
+    def _captured(self, size: int, outputs: tuple[int, ...], work: Callable[[], None]) -> int:
+        # An execution outside of capture first: the library finishes its preparations for a shape in it.
+        self._execute(size, self._inputs, outputs)
+        self._device.synchronize(self.engine.stream)
+        return self._device.capture(self.engine.stream, work)
+
+    def _capture_whole(self) -> None:
+        """Capture the whole way anew: where samples lie is part of it."""
+        device, stream = self._device, self.engine.stream
+        while self._whole:
+            device.discard(self._whole.popitem()[1])
+        if self._kernel is None:
+            return
+        for size in self._graphs:
+            into = Steps(*map(Step.from_buffer_copy, self._rows))
+            for step, source in zip(into.array, self._sources, strict=True):
+                step.do, step.object, step.source, step.rows = Do.KERNEL, self._kernel, source, size
+            back = Steps(*(Step.from_buffer_copy(self._backs[0]),) if self._outputs == self._host_outputs else ())
+            for step in back.array:
+                step.rows = size
+
+            def work(into: Steps = into, back: Steps = back) -> None:
+                device.run(into)
+                self.engine.executor.enqueue(stream)
+                device.run(back)
+
+            self._whole[size] = self._captured(size, self._host_outputs, work)
 
     def give_up_graphs(self) -> None:
         """Execute without graphs after all."""
@@ -207,6 +255,24 @@ class Lane:
         self._backs[1].rows = count
         self._device.run(self._way_out)
 
+    def answer(self, slots: Slots) -> npt.NDArray[np.generic]:
+        """Both: put a batch on its way, wait for it and take its results, shape [n, ...].
+
+        Raises:
+            RunFailed: as ``enqueue`` and ``collect``.
+        """
+        count = len(slots)
+        if not self._whole:
+            self.enqueue(slots)
+            return self.collect(count)
+        size = int(self._sizes[count])
+        self._slots[:count] = slots
+        self._slots[count:size] = slots[-1]
+        self._in_one.array[0].object = self._whole[size]
+        self._device.finish(self._in_one, self._done, self._waiting)
+        results: npt.NDArray[np.generic] = self._result[:count].copy()
+        return results
+
     def collect(self, count: int) -> npt.NDArray[np.generic]:
         """Wait for the batch, and take its results: the caller's own, shape [count, ...].
 
@@ -235,9 +301,9 @@ class Lane:
         self._execute(count, addresses)
         return True
 
-    def _execute(self, size: int, inputs: tuple[int, ...]) -> None:
+    def _execute(self, size: int, inputs: tuple[int, ...], outputs: tuple[int, ...] = ()) -> None:
         engine, executor = self.engine, self.engine.executor
-        bound = (*inputs, *self._outputs)
+        bound = (*inputs, *(outputs or self._outputs))
         if engine.bound != bound:
             engine.bound = ()
             tensors = (*self._tensors.inputs, *self._tensors.outputs)

@@ -7,7 +7,7 @@
 
 typedef int Result;
 enum { SUCCESS = 0, OUT_OF_MEMORY = 2, NOT_SUPPORTED = 801, NOT_READY = 600 };
-enum { COPY, GATHER_COPIES, GATHER_BATCH, GATHER_KERNEL, RECORD, WAIT, LAUNCH };
+enum { COPY, GATHER_COPIES, GATHER_BATCH, GATHER_KERNEL, RECORD, WAIT, LAUNCH, KERNEL };
 
 /* The same as Step in device.py. */
 typedef struct {
@@ -55,6 +55,10 @@ static uint64_t run_length(const int64_t *slots, uint64_t first, uint64_t rows) 
     uint64_t stop = first + 1;
     while (stop < rows && slots[stop] == slots[stop - 1] + 1) stop++;
     return stop - first;
+}
+
+static int are_neighbours(const Step *step) {
+    return run_length((const int64_t *)step->slots, 0, step->rows) == step->rows;
 }
 
 static Result gather_copies(const Step *step) {
@@ -107,7 +111,6 @@ static Result gather_kernel(const Step *step) {
     uint32_t vectors = (uint32_t)(step->row_bytes / VECTOR);
     uint64_t to = step->to, source = step->source, slots = step->slots;
     void *parameters[] = {&to, &source, &slots, &vectors};
-    if (run_length((const int64_t *)slots, 0, step->rows) == step->rows) return gather_copies(step);
     return launch_kernel((void *)step->object, (vectors + THREADS - 1) / THREADS, (unsigned)step->rows, 1, THREADS, 1, 1,
                          0, (void *)step->stream, parameters, NULL);
 }
@@ -122,10 +125,11 @@ int mlperf_run(const Step *steps, int count, int *failed) {
         case COPY: result = memcpy_async(step->to, step->source, step->rows * step->row_bytes, stream); break;
         case GATHER_COPIES: result = gather_copies(step); break;
         case GATHER_BATCH: result = gather_batch(step); break;
-        case GATHER_KERNEL: result = gather_kernel(step); break;
+        case GATHER_KERNEL: result = are_neighbours(step) ? gather_copies(step) : gather_kernel(step); break;
         case RECORD: result = event_record(object, stream); break;
         case WAIT: result = stream_wait(stream, object, 0); break;
         case LAUNCH: result = graph_launch(object, stream); break;
+        case KERNEL: result = gather_kernel(step); break;
         }
         if (result != SUCCESS) {
             *failed = number;
@@ -145,4 +149,10 @@ int mlperf_wait(uint64_t event, int spin) {
         ;
 #endif
     return result;
+}
+
+/* Both in one crossing: for one batch at a time, every crossing is part of its latency. */
+int mlperf_finish(const Step *steps, int count, int *failed, uint64_t event, int spin) {
+    int result = mlperf_run(steps, count, failed);
+    return result == SUCCESS ? mlperf_wait(event, spin) : result;
 }

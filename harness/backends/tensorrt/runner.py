@@ -8,7 +8,7 @@ from __future__ import annotations
 import gc
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from queue import SimpleQueue
 from typing import ClassVar, Literal
@@ -24,7 +24,7 @@ from harness.backends.tensorrt.streams import lay_out
 from harness.backends.tensorrt.worker import Worker
 from harness.benchmarks.dataset import Ragged
 from harness.loadgen.qsl import QSL
-from harness.loadgen.runner import Ids, Indices, Sink
+from harness.loadgen.runner import Ended, Ids, Indices, Sink
 from harness.numa import Placement
 from mlperf_registry.schema.problem import MlperfError, RunFailed
 from mlperf_registry.schema.run import Run
@@ -57,6 +57,10 @@ class TensorRTRunner:
         self._unreported = 0
         self._broken: Exception | None = None
         self._chosen = False
+        self._alone: Worker | None = None
+        """Who answers in the thread that submits: one query at a time keeps one GPU busy."""
+        self._bound_alone = False
+        self._slot = np.zeros(1, np.int64)
         self._bound = threading.local()
         self._switch_interval = sys.getswitchinterval()
 
@@ -116,6 +120,7 @@ class TensorRTRunner:
             for _ in worker.lanes:
                 self._permits.put(None)
         self._binds_submitter = not own_threads
+        self._alone = self._workers[0] if streams.inline else None
         if not streams.inline:
             sys.setswitchinterval(min(self._switch_interval, SWITCH_INTERVAL_S))
 
@@ -161,6 +166,16 @@ class TensorRTRunner:
         """
         assert self._qsl is not None
         slots = self._qsl.slots(indices)
+        if self._alone is not None:
+            try:
+                outputs = self._answer_slots(slots)
+            except Ended:
+                raise
+            except RunFailed as error:
+                self._sink.fail(ids, str(error))
+            else:
+                self._sink.complete(ids, outputs)
+            return
         self._permits.get()
         with self._changed:
             if self._broken is not None:
@@ -172,6 +187,37 @@ class TensorRTRunner:
         if self._binds_submitter:
             self._bind_once(worker)
         worker.submit(lane, ids, slots)
+
+    @property
+    def immediate(self) -> bool:
+        """Whether one query is under way at a time: see Immediate."""
+        return self._alone is not None
+
+    def answer(self, indices: Sequence[int]) -> npt.NDArray[np.generic]:
+        """See Immediate.
+
+        Raises:
+            KeyError: when a sample is not loaded.
+            RunFailed: when the batch cannot be executed; Ended when the GPU does no more work.
+        """
+        assert self._qsl is not None
+        if len(indices) == 1:
+            self._slot[0] = self._qsl.slot(indices[0])
+            return self._answer_slots(self._slot)
+        return self._answer_slots(self._qsl.slots(np.fromiter(indices, np.int64, len(indices))))
+
+    def _answer_slots(self, slots: npt.NDArray[np.int64]) -> npt.NDArray[np.generic]:
+        assert self._alone is not None
+        if self._broken is not None:
+            raise self._broken
+        if not self._bound_alone:
+            self._bind_once(self._alone)
+            self._bound_alone = True
+        try:
+            return self._alone.answer(slots)
+        except Ended as error:
+            self._broken = error
+            raise
 
     def drain(self) -> None:
         """Return when every sample submitted has been reported.
@@ -221,7 +267,7 @@ class TensorRTRunner:
         finally:
             self._reported()
 
-    def failed(self, ids: Ids, error: Exception, *, fatal: bool) -> None:
+    def failed(self, ids: Ids, error: Exception, fatal: bool) -> None:
         """A batch cannot be done."""
         try:
             if fatal:

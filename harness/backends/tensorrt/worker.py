@@ -15,13 +15,13 @@ from harness.backends.tensorrt.device import Device, Executable, Way
 from harness.backends.tensorrt.gather import Choice, choose
 from harness.backends.tensorrt.lane import Engine, Lane, Slots, Tensors, only_output
 from harness.backends.tensorrt.streams import Streams
-from harness.loadgen.runner import Ids
+from harness.loadgen.runner import Ended, Ids
 from mlperf_registry.schema.problem import MlperfError, RunFailed
 
 _TRIALS = 2
 """The first shows what preparing costs, the second what gathering costs."""
-_TURNS = 4
-"""Batches for each lane in a trial."""
+_TURNS, _TURNS_ALONE = 4, 50
+"""Batches for each lane in a trial; of the second, smaller ones, one at a time."""
 
 
 class Reports(Protocol):
@@ -33,7 +33,7 @@ class Reports(Protocol):
     def finished(self, ids: Ids, outputs: npt.NDArray[np.generic]) -> None:
         """A batch is done; outputs, shape [n, ...], belong to the taker."""
 
-    def failed(self, ids: Ids, error: Exception, *, fatal: bool) -> None:
+    def failed(self, ids: Ids, error: Exception, fatal: bool) -> None:
         """A batch cannot be done; ``fatal`` where no other can either."""
 
 
@@ -74,6 +74,8 @@ class Worker:
         )
         self._reports = reports
         self._bind = bind
+        self._captured = False
+        """Whether lanes execute graphs."""
         self._threads: list[threading.Thread] = []
         self._inbox: SimpleQueue[tuple[Lane, Ids, Slots] | None] | None = None
         self._flying: SimpleQueue[tuple[Lane, Ids] | None] = SimpleQueue()
@@ -128,6 +130,7 @@ class Worker:
             for lane in self.lanes:
                 lane.give_up_graphs()
             return f"runtime.use_graphs has no effect: no graph could be captured. {error}"
+        self._captured = True
         return None
 
     def choose_way(self, wanted: str, count: int) -> Choice:
@@ -144,7 +147,14 @@ class Worker:
         draw = np.random.default_rng(0)
         batches = [draw.integers(0, count, batch) for _ in self.lanes]
         row_bytes = [tensor.row_bytes for tensor in self.tensors.inputs]
-        choice = choose(self.device, wanted, row_bytes, lambda way: self._seconds(way, batches), batch)
+        choice = choose(
+            self.device,
+            wanted,
+            row_bytes,
+            lambda way: self._seconds(way, batches),
+            batch,
+            whole_graphs=self.streams.inline and self._captured,
+        )
         self.gather_by(choice.way)
         return choice
 
@@ -155,6 +165,8 @@ class Worker:
 
     def _seconds(self, way: Way, batches: list[Slots]) -> float:
         self.gather_by(way)
+        if self.streams.inline:
+            return self._seconds_alone(batches[0])
         count = len(batches[0])
         seconds = 0.0
         for _ in range(_TRIALS):
@@ -168,6 +180,16 @@ class Worker:
                 lane.collect(count)
             seconds = perf_counter() - begun
         return seconds / (_TURNS * len(self.lanes))
+
+    def _seconds_alone(self, batch: Slots) -> float:
+        (lane,) = self.lanes
+        seconds = 0.0
+        for _ in range(_TRIALS):
+            begun = perf_counter()
+            for _ in range(_TURNS_ALONE):
+                lane.answer(batch)
+            seconds = perf_counter() - begun
+        return seconds / _TURNS_ALONE
 
     def take(self) -> Lane:
         """A free lane, of the engine that has least to do."""
@@ -184,6 +206,22 @@ class Worker:
             self._inbox.put((lane, ids, slots))
         else:
             self._enqueue(lane, ids, slots)
+
+    def answer(self, slots: Slots) -> npt.NDArray[np.generic]:
+        """Execute a batch in the calling thread; for a worker with one lane, that none takes.
+
+        Raises:
+            RunFailed: when it cannot be executed; Ended when no other can be, either.
+        """
+        lane = self.lanes[0]
+        try:
+            self.device.attach()
+            return lane.answer(slots)
+        except Exception as error:
+            settled, fatal = self._settled(lane, error)
+            if fatal and isinstance(settled, MlperfError):
+                raise Ended(str(settled)) from error
+            raise settled from error
 
     def stop(self) -> None:
         """End the threads, after what they hold."""
@@ -219,10 +257,7 @@ class Worker:
         except Exception as error:
             self._fail(lane, ids, error)
             return
-        if self.streams.inline:
-            self._collect(lane, ids)
-        else:
-            self._flying.put((lane, ids))
+        self._flying.put((lane, ids))
 
     def _collect(self, lane: Lane, ids: Ids) -> None:
         try:
@@ -236,6 +271,13 @@ class Worker:
         self._reports.finished(ids, outputs)
 
     def _fail(self, lane: Lane, ids: Ids, error: Exception) -> None:
+        error, fatal = self._settled(lane, error)
+        self._reports.failed(ids, error, fatal=fatal)
+        self.free.append(lane)
+        self._reports.released()
+
+    def _settled(self, lane: Lane, error: Exception) -> tuple[Exception, bool]:
+        """What to say of a batch that went wrong, once nothing of it is left; and whether it ends the GPU's work."""
         try:
             lane.settle()
         except MlperfError as worse:
@@ -244,6 +286,4 @@ class Worker:
         fatal = self.device.broken() or not isinstance(error, MlperfError)
         if fatal and isinstance(error, MlperfError):
             error = RunFailed(f"GPU {self.device.number} does no more work in this process. {error}")
-        self._reports.failed(ids, error, fatal=fatal)
-        self.free.append(lane)
-        self._reports.released()
+        return error, fatal

@@ -14,7 +14,7 @@ from harness.backends.tensorrt_llm import library
 from harness.backends.tensorrt_llm.arguments import longest
 from harness.llm.checkpoint import end_tokens
 from harness.llm.core import Listener
-from harness.llm.request import Generation, Request, Tokens
+from harness.llm.request import LONG_ANSWER, Generation, Request, Tokens
 
 _COMPLETE = ("stop", "length", None)
 """Reasons of TensorRT-LLM's to end an answer that make it one; releases before 1.0 say none."""
@@ -47,12 +47,11 @@ class TensorRTLLMCore:
     def open(self, generation: Generation, listener: Listener) -> None:
         """See Core; takes minutes."""
         self._listener = listener
-        # Reports between are signs of life, of which a short answer needs none.
-        self._streaming = generation.streaming or generation.max_tokens > library.LONG_ANSWER
+        self._streaming = generation.in_pieces
         self._tells_first = generation.streaming
         arguments = dict(self._arguments)
         if self._streaming and self._path == "pytorch":
-            arguments["stream_interval"] = min(generation.max_tokens + 1, library.LONG_ANSWER)
+            arguments["stream_interval"] = min(generation.max_tokens + 1, LONG_ANSWER)
         self._llm = library.make_llm(self._model, self._path, arguments)
         self.longest = longest(self._arguments, Path(self._model))
         self._params = library.sampling_params(generation, end_tokens(Path(self._model)))

@@ -16,9 +16,6 @@ from mlperf_registry.schema.problem import NotReady, RunFailed
 ExecutionPath = Literal["pytorch", "cpp"]
 """TensorRT-LLM's PyTorch path, or engines of TensorRT."""
 
-LONG_ANSWER = 512
-"""A request that streams reports its first token, its end, and itself after each so many tokens between."""
-
 
 def make_llm(model: str, path: ExecutionPath, arguments: Mapping[str, Any]) -> Any:
     """TensorRT-LLM's ``LLM``, loaded.

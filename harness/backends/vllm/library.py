@@ -8,17 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from harness.llm.devices import Devices
-from harness.llm.request import Generation
+from harness.llm.request import LONG_ANSWER, Generation
 from mlperf_registry.schema.problem import NotReady, RunFailed
-
-LONG_ANSWER = 512
-"""A request reports its first token, its end, and itself after each so many tokens between: signs of life, of which a
-short answer needs none."""
-
-
-def tells_between(generation: Generation) -> bool:
-    """Whether requests report before their end."""
-    return generation.streaming or generation.max_tokens > LONG_ANSWER
 
 
 def make_engine(checkpoint: str, arguments: dict[str, Any], devices: Devices | None, generation: Generation) -> Any:
@@ -70,7 +61,7 @@ def sampling_params(generation: Generation) -> Any:
         stop_token_ids=list(generation.stop_token_ids),
         ignore_eos=generation.ignore_eos,
         detokenize=False,
-        output_kind=RequestOutputKind.DELTA if tells_between(generation) else RequestOutputKind.FINAL_ONLY,
+        output_kind=RequestOutputKind.DELTA if generation.in_pieces else RequestOutputKind.FINAL_ONLY,
     )
 
 

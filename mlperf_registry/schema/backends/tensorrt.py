@@ -13,8 +13,8 @@ from mlperf_registry.schema.knob import knob
 class TensorRTOptions:
     """``backend.options`` of ``tensorrt`` and ``tensorrt_rtx``."""
 
-    gather: Literal["auto", "copies", "batch", "kernel"] = knob(
-        "How samples that lie apart come into one batch: a copy each, one call for all copies, or a kernel; auto "
-        "measures them and takes the fastest.",
+    gather: Literal["auto", "copies", "batch", "kernel", "graph"] = knob(
+        "How samples that lie apart come into one batch: a copy each, one call for all copies, a kernel, or a kernel "
+        "in one graph with all else, where one query is under way at a time; auto measures them and takes the fastest.",
         default="auto",
     )

@@ -116,8 +116,7 @@ class Builder:
         default=False,
     )
     disable_beta1_smallk: bool = knob(
-        "NVIDIA's switch to leave out its plug-ins for convolutions of small K with beta 1; no effect here, where none "
-        "is used.",
+        "Leave out NVIDIA's plug-in for 1x1 convolutions that add a shortcut (beta 1): TensorRT's own may be faster.",
         applies=Applies(benchmarks=("resnet50", "retinanet"), backends=TENSORRT),
         default=False,
     )
@@ -142,7 +141,7 @@ class Builder:
         default=None,
     )
     skip_graphsurgeon: bool = knob(
-        "NVIDIA's switch to leave out its rewriting of the model; no effect here, where there is none.",
+        "Build int8 engines of TensorRT's own layers alone, with no part of the network replaced by NVIDIA's plug-ins.",
         applies=_TENSORRT,
         default=False,
     )

@@ -15,7 +15,7 @@ OPTIONS = {
     "top_k": 40,
     "sampling_seed": 42,
     "stop_token_ids": (2, 3),
-    "ignore_eos": True,
+    "ignore_eos": False,
 }
 
 
@@ -27,8 +27,19 @@ def generation(scenario="Offline", *, tokens=True, mode="PerformanceOnly", **opt
 
 def test_limits_and_sampling_are_the_benchmarks():
     made = generation()
-    assert (made.max_tokens, made.min_tokens, made.stop_token_ids, made.ignore_eos) == (128, 2, (2, 3), True)
+    assert (made.max_tokens, made.min_tokens, made.stop_token_ids, made.ignore_eos) == (128, 2, (2, 3), False)
     assert (made.temperature, made.top_p, made.top_k, made.seed) == (0.5, 0.9, 40, 42)
+
+
+def test_an_answer_without_an_end_of_its_own_has_no_other_either():
+    made = generation(ignore_eos=True)
+    assert (made.stop_token_ids, made.ignore_eos) == ((), True)
+
+
+@pytest.mark.parametrize(("longest", "in_pieces"), [(512, False), (513, True)])
+def test_a_long_answer_is_reported_in_pieces(longest, in_pieces):
+    assert generation(max_output_tokens=longest).in_pieces is in_pieces
+    assert generation("Server", max_output_tokens=longest).in_pieces
 
 
 @pytest.mark.parametrize(

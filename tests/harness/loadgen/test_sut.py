@@ -9,7 +9,9 @@ from queue import SimpleQueue
 import numpy as np
 import pytest
 
+from harness.loadgen.runner import Ended
 from harness.loadgen.sut import SUT, Answers
+from mlperf_registry.schema.problem import RunFailed
 
 
 class Loopback:
@@ -283,3 +285,70 @@ def test_the_engine_starts_on_a_long_query_before_all_of_it_is_taken_in(make):
     assert len(taken_in) == total // 4
     assert set(sut.samples.issue_ns[:total].tolist()) == {int(sut.samples.issue_ns[0])}
     assert answered.complete == {number: (np.int64(number).tobytes(), 0) for number in range(total)}
+
+
+class Prompt(Loopback):
+    """A runner that answers in the thread that asks; ``does`` stands for the engine."""
+
+    immediate = True
+
+    def __init__(self, does):
+        super().__init__()
+        self.answer = does
+
+
+class TestOneQueryAtATime:
+    """With a runner that answers at once, no query goes through queue and batcher."""
+
+    def make(self, does, **options):
+        answered = Answered()
+        answers = Answers(answered.on_complete, answered.on_first)
+        runner = Prompt(does)
+        sut = SUT(runner, batch_size=4, answers=answers, direct=True, **options)
+        sut.restart(answers, 0)
+        return sut, runner, answered
+
+    @pytest.mark.parametrize("count", [1, 8])
+    def test_it_is_answered_and_its_samples_are_timed(self, count):
+        sut, runner, answered = self.make(lambda indices: 10 * np.array(indices), respond=lambda outputs: outputs + 1)
+        for turn in range(3):
+            sut.issue([100 * turn + i for i in range(count)], list(range(count)))
+        assert runner.batches.empty()
+        expected = {100 * turn + i: (np.int64(10 * i + 1).tobytes(), 0) for turn in range(3) for i in range(count)}
+        assert answered.complete == expected
+        assert answered.calls == 3
+        samples = sut.samples
+        assert samples.issued == samples.completed == 3 * count
+        assert (samples.complete_ns[: 3 * count] >= samples.issue_ns[: 3 * count]).all()
+        assert not sut.failures and sut.broken is None
+
+    def test_one_that_cannot_be_answered_is_a_reason_and_the_next_is_asked(self):
+        def does(indices):
+            if indices[0] == 1:
+                raise RunFailed("The engine did not like it.")
+            return np.array(indices)
+
+        sut, _, answered = self.make(does)
+        for index in range(3):
+            sut.issue([index], [index])
+        assert sorted(answered.complete) == [0, 1, 2]
+        assert answered.complete[1] == (b"", 0)
+        assert sut.failures == ["The engine did not like it. (1 sample)"]
+        assert sut.broken is None
+
+    @pytest.mark.parametrize("error", [Ended("The GPU is gone."), KeyError("sample 5 is not loaded")])
+    def test_the_end_of_the_runner_is_the_end_of_the_run(self, error):
+        def does(indices):
+            raise error
+
+        sut, _, answered = self.make(does)
+        for index in range(3):
+            sut.issue([index], [index])
+        assert sorted(answered.complete) == [0, 1, 2]
+        assert sut.broken is error
+
+    def test_a_wrong_number_of_answers_is_a_reason(self):
+        sut, _, answered = self.make(lambda indices: np.zeros(3))
+        sut.issue([1, 2], [0, 1])
+        assert answered.complete == {1: (b"", 0), 2: (b"", 0)}
+        assert sut.failures == ["The runner reported 3 rows of output for 2 samples. (2 samples)"]

@@ -15,7 +15,7 @@ from itertools import count
 import attrs
 import numpy as np
 
-from harness.backends.tensorrt.device import Do
+from harness.backends.tensorrt.device import Do, Step
 from harness.backends.tensorrt.record import PlanTensor
 from mlperf_registry.schema.problem import RunFailed
 
@@ -62,7 +62,8 @@ class SimulatedGpu:
             self.ways["batch"], self.per_sample[Do.GATHER_BATCH] = 0, batch_ns
         if kernel_ns is not None:
             self.ways["kernel"], self.per_sample[Do.GATHER_KERNEL] = 77, kernel_ns
-        self.lacking = "" if len(self.ways) == 3 else "This GPU is simulated."
+            self.ways["graph"], self.per_sample[Do.KERNEL] = 77, kernel_ns
+        self.lacking = "" if len(self.ways) == 4 else "This GPU is simulated."
         self.execute_ns, self.back_ns = execute_ns, back_ns
         self.memory, self.pins = memory, pins
         self.spans = []
@@ -107,7 +108,10 @@ class SimulatedGpu:
         self.memory += len(self._held.pop(address)) - 256
 
     def pinned(self, size, purpose):
-        memory = np.zeros(size, np.uint8)
+        # Aligned as CUDA's memory is.
+        raw = np.zeros(size + 256, np.uint8)
+        first = -raw.ctypes.data % 256
+        memory = raw[first : first + size]
         self._host[memory.ctypes.data] = memory
         return memory
 
@@ -134,12 +138,24 @@ class SimulatedGpu:
             for step in steps.array:
                 if self.fault is not None:
                     self.fault(step)
-                self._take(step)
+                self._take(Step.from_buffer_copy(step))
+
+    def finish(self, steps, event, waiting):
+        self.run(steps)
+        self.wait(event, waiting)
 
     def _take(self, step):
+        launches = self._capturing.get(step.stream)
+        if launches is None:
+            self._put(step)
+        else:
+            launches.append(lambda stream: self._put(step))
+
+    def _put(self, step):
         if step.do in self.per_sample:
-            engine = COMPUTE if step.do == Do.GATHER_KERNEL else COPY_IN
-            assert step.object == (77 if step.do == Do.GATHER_KERNEL else 0)
+            is_kernel = step.do in (Do.GATHER_KERNEL, Do.KERNEL)
+            engine = COMPUTE if is_kernel else COPY_IN
+            assert step.object == (77 if is_kernel else 0)
             slots = view(step.slots, 8 * step.rows).view(np.int64)
             to, source, size = step.to, step.source, step.row_bytes
 
@@ -184,6 +200,9 @@ class SimulatedGpu:
         graph = next(self._handles)
         self._graphs[graph] = launches
         return graph
+
+    def discard(self, graph):
+        del self._graphs[graph]
 
     def wait(self, event, waiting):
         self.waits.append(waiting)

@@ -43,6 +43,8 @@ def step(do):
     )
 
 
+KERNELS = (Do.GATHER_KERNEL, Do.KERNEL)
+
 CALLS = {
     "stream": lambda device: device.stream(),
     "event": lambda device: device.event("blocking"),
@@ -55,7 +57,7 @@ CALLS = {
     "capture": lambda device: device.capture(1, lambda: None),
     "wait": lambda device: device.wait(2, "blocking"),
     "spin": lambda device: device.wait(2, "spinning"),
-    **{do.name: lambda device, do=do: device.run(step(do)) for do in Do if do != Do.GATHER_KERNEL},
+    **{do.name: lambda device, do=do: device.run(step(do)) for do in Do if do not in KERNELS},
 }
 
 
@@ -67,9 +69,10 @@ def test_cuda_python_takes_the_arguments_and_the_error_is_a_sentence(device, cal
     assert not raised.value.sticky
 
 
-def test_the_kernel_takes_its_arguments(device):
+@pytest.mark.parametrize("do", KERNELS)
+def test_the_kernel_takes_its_arguments(device, do):
     with pytest.raises((CudaError, RuntimeError)) as raised:  # cuda-python's own, where there is no driver
-        device.run(step(Do.GATHER_KERNEL))
+        device.run(step(do))
     # Not of an argument: cuda-python looks for the driver once it has taken them all.
     assert any(word in str(raised.value) for word in ("CUDA", "libcuda", "driver"))
 

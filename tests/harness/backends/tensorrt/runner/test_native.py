@@ -86,6 +86,7 @@ BATCH, BATCH_V1 = ("-DBATCH",), ("-DBATCH", "-DBATCH_V1")
         (BATCH, Do.GATHER_BATCH, 0, "b"),
         (BATCH_V1, Do.GATHER_BATCH, 0, "b"),
         (BATCH, Do.GATHER_KERNEL, 77, "k"),
+        (BATCH, Do.KERNEL, 77, "k"),
     ],
 )
 def test_every_way_gathers_the_same(opened, flags, do, kernel, calls):
@@ -103,6 +104,24 @@ def test_neighbours_come_in_one_copy(opened, do):
     assert library.run(Steps(batch.step(do, 77))) == (0, -1)
     assert batch.right
     assert stub.calls == "c"
+
+
+def test_a_captured_kernel_looks_at_no_slot(opened):
+    library, stub = opened(*BATCH)
+    batch = Batch(range(2, 9))
+    assert library.run(Steps(batch.step(Do.KERNEL, 77))) == (0, -1)
+    assert batch.right
+    assert stub.calls == "k"
+
+
+@pytest.mark.parametrize(("spin", "calls"), [(False, "rs"), (True, "rq")])
+def test_steps_and_waiting_are_one_crossing(opened, spin, calls):
+    library, stub = opened(*BATCH)
+    record = Step(do=Do.RECORD, stream=STREAM, object=5)
+    assert library.finish(Steps(record), 5, spin=spin) == (0, -1)
+    assert stub.calls == calls
+    assert library.finish(Steps(record), 8, spin=spin) == (400, -1), "the event that is waited for"
+    assert library.finish(Steps(Step(do=Do.RECORD, stream=STREAM, object=8)), 5, spin=spin) == (400, 0)
 
 
 def test_a_batch_goes_all_the_way_in_one_call(opened):

@@ -10,8 +10,11 @@ import numpy as np
 import pytest
 from simulated_gpu import COMPUTE, COPY_IN, COPY_OUT, MS
 
+from harness.backends.tensorrt import lane
 from mlperf_registry.schema.problem import RunFailed
 
+TOTAL = 64
+"""Samples that the bench loads."""
 SCATTERED = (5, 3, 60, 7, 7, 0, 31, 12)
 
 
@@ -126,6 +129,55 @@ def test_one_query_at_a_time_is_answered_by_the_thread_that_asked(bench):
     assert made.gpu.crossings == crossings + 1
     assert len({span.stream for span in made.gpu.spans}) == 1
     assert made.gpu.waits[-1] == "driver"
+
+
+class TestOneGraph:
+    """A batch's whole way, samples and answers included, is one launch."""
+
+    @pytest.mark.parametrize(("scenario", "size"), [("SingleStream", 1), ("MultiStream", 8)])
+    def test_it_is_taken_where_it_is_fastest(self, bench, scenario, size, capfd):
+        bench(scenario, batch_size=size, runtime={"use_graphs": True}, gpu={"copy_ns": MS, "kernel_ns": 1})
+        said = capfd.readouterr().err
+        assert "Batches are gathered by kernel" in said or "Batches are gathered by graph" in said
+        assert "graph 0." in said
+
+    def test_answers_are_right_for_every_size_and_wherever_samples_lie(self, bench):
+        made = bench("MultiStream", batch_size=8, runtime={"use_graphs": True}, gpu={"kernel_ns": 1}, gather="graph")
+        for _ in range(2):
+            for slots in (SCATTERED, SCATTERED[:3], [1, 2, 3, 4], [9]):
+                crossings, waits = made.gpu.crossings, len(made.gpu.waits)
+                ids = made.submit(slots)
+                assert [made.sink.outputs[id_] for id_ in ids.tolist()] == made.answers(slots)
+                assert (made.gpu.crossings, len(made.gpu.waits)) == (crossings + 1, waits + 1)
+            made.qsl.unload(range(TOTAL))
+            made.qsl.load(range(TOTAL))
+        assert not spans(made.gpu, COPY_OUT), "so short an answer the engine writes to host memory itself"
+
+    def test_long_answers_are_copied(self, bench, monkeypatch):
+        monkeypatch.setattr(lane, "WRITTEN_TO_HOST", 8)
+        made = bench("SingleStream", batch_size=1, runtime={"use_graphs": True}, gpu={"kernel_ns": 1}, gather="graph")
+        made.submit([9])
+        assert list(made.sink.outputs.values()) == made.answers([9])
+        assert len(spans(made.gpu, COPY_OUT)) == 1
+
+    def test_a_static_plan_is_filled_up(self, bench):
+        made = bench(
+            "MultiStream",
+            runtime={"use_graphs": True},
+            gpu={"kernel_ns": 1},
+            plan={"static_batch": True},
+            gather="graph",
+        )
+        made.submit([4, 9])
+        assert made.plan.executed == [16]
+        assert list(made.sink.outputs.values()) == made.answers([4, 9])
+
+    @pytest.mark.parametrize(
+        ("scenario", "runtime"), [("Offline", {"use_graphs": True}), ("SingleStream", {"use_graphs": False})]
+    )
+    def test_it_needs_graphs_and_one_query_at_a_time(self, bench, scenario, runtime):
+        with pytest.raises(RunFailed, match=r"needs runtime\.use_graphs, and a scenario of one query at a time"):
+            bench(scenario, batch_size=8, runtime=runtime, gpu={"kernel_ns": 1}, gather="graph")
 
 
 @pytest.mark.parametrize(("spins", "waiting"), [(False, "blocking"), (True, "spinning")])
