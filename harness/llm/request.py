@@ -22,8 +22,8 @@ class Request:
 
 
 LONG_ANSWER = 512
-"""Tokens. An answer that may be longer is reported in pieces of so many, also where nobody asks for its first token: until
-its end nothing else would tell that an engine is at work on it."""
+"""Tokens. An answer that may be longer is reported in pieces of so many, also where nobody asks for its first token:
+until its end nothing else would tell that an engine is at work on it."""
 
 
 @attrs.frozen(kw_only=True)
