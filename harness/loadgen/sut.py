@@ -111,7 +111,7 @@ class SUT:
         runner = self._runner
         at_once = self._direct and not self._first_tokens and isinstance(runner, Immediate) and runner.immediate
         self._answer_now = cast(Immediate, runner).answer if at_once else None
-        self.samples = Samples(capacity)
+        self.samples = Samples(capacity, touched=self._direct)
         self._answers = answers
 
     def stop(self) -> None:
