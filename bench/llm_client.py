@@ -22,8 +22,8 @@ import numpy as np
 from bench.instant_server import MODEL, TOKENS
 from bench.measure import entry, interleaved
 from harness.backends.openai_endpoint.address import Address
-from harness.backends.openai_endpoint.client import Limits
 from harness.backends.openai_endpoint.core import EndpointCore, Wanted
+from harness.backends.openai_endpoint.exchange import Limits
 from harness.llm.request import Generation, Request, Tokens
 
 PROMPT_TOKENS = 780

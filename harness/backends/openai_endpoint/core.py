@@ -15,7 +15,8 @@ import attrs
 
 from harness.backends.openai_endpoint.address import Address
 from harness.backends.openai_endpoint.answer import encoder
-from harness.backends.openai_endpoint.client import Client, Counts, Limits
+from harness.backends.openai_endpoint.client import Client
+from harness.backends.openai_endpoint.exchange import Counts, Limits
 from harness.backends.openai_endpoint.interface import Api, Interface, Kind
 from harness.backends.openai_endpoint.server import Server
 from harness.backends.openai_endpoint.survey import choose_model, sends_ids, served_models

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from harness.backends.openai_endpoint.address import Address
 from harness.backends.openai_endpoint.builder import check_servers
-from harness.backends.openai_endpoint.client import Limits
 from harness.backends.openai_endpoint.command import HOST, reuses_nothing, server_command
 from harness.backends.openai_endpoint.core import EndpointCore, Wanted
 from harness.backends.openai_endpoint.credentials import api_key
+from harness.backends.openai_endpoint.exchange import Limits
 from harness.backends.openai_endpoint.server import Server, free_port
 from harness.benchmarks.llm.tokenizer import find_tokenizer
 from harness.llm.core import Core

@@ -124,3 +124,8 @@ class Wire:
     def close(self) -> None:
         """Close it, whatever its state."""
         self._socket.close()
+
+
+def why(error: OSError) -> str:
+    """Why a connection was lost, or not made, in the system's words."""
+    return (error.strerror or str(error) or type(error).__name__).lower()

@@ -22,7 +22,8 @@ import numpy.typing as npt
 
 from harness.backends.openai_endpoint.address import Address
 from harness.backends.openai_endpoint.answer import encoder
-from harness.backends.openai_endpoint.client import Client, Counts, Limits
+from harness.backends.openai_endpoint.client import Client
+from harness.backends.openai_endpoint.exchange import Counts, Limits
 from harness.backends.openai_endpoint.interface import Interface
 from harness.benchmarks.dataset import Ragged
 from harness.llm.core import Listener

@@ -15,7 +15,8 @@ from asking import Heard, requests
 from scripted_server import MODEL
 
 from harness.backends.openai_endpoint.address import Address
-from harness.backends.openai_endpoint.client import Client, Limits
+from harness.backends.openai_endpoint.client import Client
+from harness.backends.openai_endpoint.exchange import Limits
 from harness.backends.openai_endpoint.interface import Interface
 from harness.llm.request import Generation
 

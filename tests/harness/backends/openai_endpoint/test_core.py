@@ -15,8 +15,8 @@ from scripted_server import MODEL, ScriptedServer, answer, choice, sound, usage
 from harness.backends.openai_endpoint import core as endpoint
 from harness.backends.openai_endpoint import worker
 from harness.backends.openai_endpoint.address import Address
-from harness.backends.openai_endpoint.client import Limits
 from harness.backends.openai_endpoint.core import EndpointCore, Wanted
+from harness.backends.openai_endpoint.exchange import Limits
 from harness.llm.core import Bounded
 from harness.llm.request import Generation, Request
 from mlperf_registry.schema.problem import NotReady, RunFailed
