@@ -39,6 +39,18 @@ _UNITS = {
 }
 """Units of the figures; the other keys that a round may compare are latencies in ns."""
 
+_ESTIMATES = ("early_stopping_latency_ss", "early_stopping_latency_ms")
+"""Estimates of a percentile of latency: 0 where too few queries ran for one, of the first token in token runs."""
+
+_EARLY_STOPPING = {
+    "early_stopping_ttft_result": "time to first token",
+    "early_stopping_tpot_result": "time per output token",
+    "early_stopping_result": "early stopping",
+}
+"""What LoadGen's early stopping was asked of, by the key of its answer; the last where tokens do not count."""
+
+_STOPPING_MET = ("Run successful", "Processed at least")
+
 _TOKEN_LATENCIES = (
     "result_first_token_99.00_percentile_latency_ns",
     "result_time_per_output_token_99.00_percentile_ns",
@@ -76,7 +88,7 @@ class DetailLog:
     errors: tuple[str, ...]
     """LoadGen's error lines, and what is wrong with the file itself."""
     invalid_reasons: tuple[str, ...]
-    """LoadGen's advice on an INVALID run."""
+    """LoadGen's advice on an INVALID run, what early stopping lacks included."""
 
     @property
     def validity(self) -> str | None:
@@ -96,6 +108,9 @@ class DetailLog:
         """The same of the time per output token."""
         return self._percentiles(_TPOT)
 
+    def _estimated(self, key: str) -> bool:
+        return bool(self.values.get(key)) and "early_stopping_ttft_result" not in self.values
+
     def _percentiles(self, named: re.Pattern[str]) -> dict[str, float]:
         matches = ((named.fullmatch(key), value) for key, value in self.values.items())
         return {match["percentile"]: value for match, value in matches if match is not None}
@@ -108,7 +123,7 @@ class DetailLog:
             headline: key that the round names, where it is not the scenario's usual one.
         """
         keys = dict.fromkeys((*([headline] if headline else []), *_FIGURES[scenario]))
-        numbers = {key: self.values.get(key) for key in keys}
+        numbers = {key: self.values.get(key) for key in keys if key not in _ESTIMATES or self._estimated(key)}
         return tuple(
             Metric(name=key, value=value, unit=_UNITS.get(key, "ns"))
             for key, value in numbers.items()
@@ -144,7 +159,19 @@ def parse_detail_log(text: str) -> DetailLog:
         values[key] = value
     if values.get("effective_test_mode") != "AccuracyOnly" and "result_validity" not in values:
         errors.append(f"{DETAIL_LOG} ends before LoadGen's verdict: the run did not end")
+    reasons += _unmet(values, alone=not reasons)
     return DetailLog(MappingProxyType(values), tuple(errors), tuple(reasons))
+
+
+def _unmet(values: Mapping[str, Any], *, alone: bool) -> Iterable[str]:
+    """What early stopping lacks, which LoadGen says apart from its reasons; ``alone``: it gave no other."""
+    if values.get("early_stopping_met") is not False:
+        return
+    for key, what in _EARLY_STOPPING.items():
+        said = " ".join(str(values.get(key, "")).replace(" * ", " ").split())
+        # Without tokens there is one latency, and the other reason says already that it was missed.
+        if said and not said.startswith(_STOPPING_MET) and (alone or key != "early_stopping_result"):
+            yield f"{what}: {said}"
 
 
 def _damaged(error: str) -> DetailLog:

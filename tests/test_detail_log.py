@@ -110,3 +110,20 @@ def test_no_text_raises(cut: int, noise: str) -> None:
     read = parse_detail_log(text[:cut] + noise + text[cut + len(noise) :])
     assert read.validity in (None, "VALID", "INVALID") or noise
     read.metrics("Server")
+
+
+def test_a_singlestream_run_of_tokens_is_judged_by_what_a_query_took() -> None:
+    read = log("singlestream_tokens")
+    metrics = read.metrics("SingleStream", "result_90.00_percentile_latency_ns")
+    assert metrics[0].value == 1_878_512_451
+    # 253 ms: LoadGen's estimate of the time to first token, under the name that it has for a query's latency.
+    assert read.values["early_stopping_latency_ss"] == 253_235_805
+    assert "early_stopping_latency_ss" not in {metric.name for metric in metrics}
+
+
+def test_early_stopping_is_a_reason_and_no_estimate_is_no_figure() -> None:
+    read = log("singlestream_tokens_short")
+    assert read.validity == "INVALID"
+    said = "Only processed 48 queries. Need to process at least 64 queries for early stopping."
+    assert read.invalid_reasons == (f"time per output token: {said}",)
+    assert all(metric.value for metric in read.metrics("SingleStream", "early_stopping_latency_ss"))
