@@ -29,7 +29,7 @@ from mlperf_registry.compose.owned import usurped
 from mlperf_registry.compose.tree import plain_paths
 from mlperf_registry.compose.tuned import TunedCell
 from mlperf_registry.rules.meaning import meaningless
-from mlperf_registry.rules.round import round_names, rounds_of
+from mlperf_registry.rules.round import round_names, rounds_of, targets_of
 from mlperf_registry.schema.cell import AXES, Cell
 from mlperf_registry.schema.nearest import nearest
 from mlperf_registry.schema.problem import ConfigError, Problem
@@ -37,7 +37,7 @@ from mlperf_registry.schema.workload import Workload
 from mlperf_registry.structure import Made, structure, unstructure
 
 State = Literal["meaningless", "untuned", "tuned"]
-_LEFT_OPEN = ("backend", "round", "tuned_round")
+_LEFT_OPEN = ("backend", "round", "accuracy_target", "tuned_round")
 _OWNED = ("benchmark.options", "backend.options")
 
 
@@ -117,7 +117,7 @@ class Registry:
         self.library = Library(roots)
         self.matrix = Matrix(self.library)
         self._identities = Identities(self.library)
-        self._rounds = Rounds(round_names(), rounds_of)
+        self._rounds = Rounds(round_names(), rounds_of, targets_of)
         self._made = Made()
 
     @classmethod
@@ -334,7 +334,8 @@ class Registry:
         if refused:
             return CellRecord(cell, "meaningless", "; ".join(problem.message for problem in refused), (), self)
         try:
-            chosen = choose(self.library, self._identities, options, self._rounds, given=given)
+            fixed = {**given, "accuracy_target": cell.accuracy_target}
+            chosen = choose(self.library, self._identities, options, self._rounds, given=fixed)
         except NoEngineLibrary as error:
             return CellRecord(cell, "meaningless", "; ".join(problem.message for problem in error.problems), (), self)
         except ConfigError as error:

@@ -1,4 +1,4 @@
-"""Choices: aliases become options, and what the user left open (backend, round, tuned round) is chosen, with a reason.
+"""Choices: aliases become options, and what the user left open is chosen, with a reason: backend, round, target, tuned.
 
 Hydra knows neither: a choice that depends on other choices, nor a second name for an option.
 """
@@ -39,6 +39,8 @@ class Rounds:
     """Newest last."""
     having: Callable[[str], tuple[str, ...]]
     """Rounds that have a benchmark, by ``benchmark.rules_as``, newest last."""
+    targets: Callable[[str, str], tuple[str, ...]] = lambda name, rules_as: ()
+    """Accuracy targets at which a round has a benchmark, by the round's name and ``benchmark.rules_as``."""
 
 
 class NoEngineLibrary(ConfigError):
@@ -130,7 +132,7 @@ def choose(
         identities: of benchmark, system and backends.
         options: group to option for the six axes, and of further groups whose files may set a round.
         rounds: what the rules know of rounds.
-        given: what the user said about ``backend``, ``round`` and ``tuned_round``.
+        given: what the user said about ``backend``, ``round``, ``accuracy_target`` and ``tuned_round``.
 
     Raises:
         NoEngineLibrary: when no engine library of the benchmark runs on the system.
@@ -146,6 +148,9 @@ def choose(
     elif "round" not in given:
         made.append(default_round(identities, options["benchmark"], rounds))
     settled = {**{choice.key: choice.option for choice in made}, **given}
+    if "accuracy_target" not in given:
+        made += default_target(identities, options, rounds, settled["round"])
+        settled = {**{choice.key: choice.option for choice in made}, **given}
     if "tuned_round" not in given:
         made.append(default_tuned_round(library, {**options, **settled}, settled["round"]))
     return tuple(made)
@@ -170,6 +175,19 @@ def default_round(identities: Identities, benchmark: str, rounds: Rounds) -> Cho
     if having:
         return Choice("round", having[-1], f"newest round that has {rules_as}")
     return Choice("round", rounds.names[-1], f"newest round; none has {rules_as}")
+
+
+def default_target(
+    identities: Identities, options: Mapping[str, str], rounds: Rounds, round_name: str
+) -> tuple[Choice, ...]:
+    """Another target than the primary config's where the round has the benchmark, but not at that one; else nothing."""
+    benchmark = identities.benchmark(options["benchmark"])
+    judged = rounds.targets(round_name, benchmark.rules_as)
+    shared = [name for name in judged if name in benchmark.accuracy_targets]
+    if not shared or options["accuracy_target"] in judged:
+        return ()
+    why = f"{round_name} has {benchmark.rules_as} at {', '.join(judged)}, not at {options['accuracy_target']}"
+    return (Choice("accuracy_target", shared[0], why),)
 
 
 def default_tuned_round(library: Library, options: Mapping[str, str], round_name: str) -> Choice:

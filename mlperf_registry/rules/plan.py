@@ -51,7 +51,7 @@ def headline_metric(workload: Workload) -> str:
     metric = case.bounds.metric
     assert metric is not None, "each scenario of a round names its metric"
     if metric == "early_stopping_latency_ss" and case.settings.use_token_latencies:
-        # There LoadGen's estimate is of the time to first token; rounds that run such a cell compare the latency itself.
+        # There LoadGen estimates the time to first token; rounds that have such a cell compare the latency itself.
         return f"result_{case.bounds.percentile:.2f}_percentile_latency_ns"
     return metric
 

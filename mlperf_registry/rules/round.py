@@ -269,6 +269,16 @@ def benchmark_ids(name: str) -> tuple[str, ...]:
     return tuple(re.findall(r"^  (\S+):$", round_text(name).partition("\nbenchmarks:\n")[2], re.MULTILINE))
 
 
+@cache
+def targets_of(name: str, benchmark_id: str) -> tuple[str, ...]:
+    """The accuracy targets at which a round has a benchmark; none for one that it lacks. As cheap as the ids."""
+    section = round_text(name).partition("\nbenchmarks:\n")[2].partition(f"  {benchmark_id}:\n")[2]
+    targets = re.search(
+        r"^    targets:\n((?:      .*\n)+)", re.split(r"^  \S", section, maxsplit=1, flags=re.M)[0], re.M
+    )
+    return tuple(re.findall(r"^      (\S+):$", targets[1], re.M)) if targets else ()
+
+
 def round_text(name: str, document: int = 0) -> str:
     """A YAML document of a round's file: 0 the rules, 1 the contradictions of their sources."""
     return (_FOLDER / f"{name}.yaml").read_text(encoding="utf-8").split("\n---\n")[document]

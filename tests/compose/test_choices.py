@@ -121,3 +121,19 @@ def test_a_benchmark_without_an_engine_library_for_the_system_is_an_error(small_
             ROUNDS,
             given={},
         )
+
+
+def test_the_target_is_one_that_the_round_has(library: Library, identities: Identities) -> None:
+    rounds = Rounds(("v6.0", "v6.1"), lambda name: ("v6.0", "v6.1"), lambda round_, name: TARGETS[round_])
+    cell = {**CELL, "benchmark": "llama2-70b"}
+
+    def target(**given: str) -> str | None:
+        made = choose(library, identities, cell, rounds, given=given)
+        return next((choice.option for choice in made if choice.key == "accuracy_target"), None)
+
+    assert target() == "k_99_9"
+    assert target(round="v6.0") is None
+    assert target(accuracy_target="k_99") is None
+
+
+TARGETS = {"v6.0": ("k_99", "k_99_9"), "v6.1": ("k_99_9",)}

@@ -20,6 +20,7 @@ from mlperf_registry.rules.round import (
     round_names,
     round_text,
     rounds_of,
+    targets_of,
 )
 from mlperf_registry.schema.cell import SCENARIO_NAMES, TARGET_NAMES
 from mlperf_registry.schema.problem import ConfigError
@@ -255,6 +256,9 @@ def test_rounds_of_a_benchmark() -> None:
 @pytest.mark.parametrize("name", ROUNDS)
 def test_benchmarks_are_found_without_parsing(name: str) -> None:
     assert benchmark_ids(name) == tuple(load_round(name).benchmarks)
+    for benchmark, rules in load_round(name).benchmarks.items():
+        assert targets_of(name, benchmark) == tuple(rules.targets), benchmark
+    assert targets_of(name, "nothing") == ()
 
 
 @pytest.mark.parametrize("name", ROUNDS)
