@@ -25,6 +25,7 @@ from bench.gpu_cell import merged, workload
 from bench.gpu_watch import Watch, gpu_name
 from mlperf_registry.atomic import write_json
 from mlperf_registry.execute import job
+from mlperf_registry.execute.length import Length
 from mlperf_registry.execute.progress import TokenProgress
 from mlperf_registry.schema.result import RunResult
 
@@ -138,7 +139,7 @@ class Told:
         print(f"{time.strftime('%H:%M:%S')} {name}: {detail}", file=sys.stderr, flush=True)
 
     def samples(
-        self, *, completed: int, rate: float, elapsed: float, minimum: float, tokens: TokenProgress | None = None
+        self, *, completed: int, rate: float, elapsed: float, length: Length, tokens: TokenProgress | None = None
     ) -> None:
         now = time.monotonic()
         if self.run_from is None:

@@ -131,10 +131,9 @@ class LLMRunner(ABC):
 
     @property
     def token_flow(self) -> TokenFlow:
-        """See Metered. Where answers stream, a request runs from its first token on, else while a core has it."""
+        """See Metered. Where answers stream, a request runs from its first token on."""
         with self._changed:
-            held = len(self._ledger.open)
-            running = self._ledger.begun if self._ledger.streaming else held
+            running = self._ledger.begun if self._ledger.streaming else None
         return TokenFlow(tokens=self._meter.tokens, running=running)
 
     # What the cores' listeners call.

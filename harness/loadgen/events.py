@@ -2,7 +2,7 @@
 
     {"event": "phase", "name": "load" | "warmup" | "probe" | "run" | "close" | "write"}
     {"event": "progress", "issued": n, "completed": n, "elapsed_s": x}     twice a second in every phase; with
-        "tokens": {"count": n, "running": n, "waiting": n, "ttft_ns": n, "tpot_ns": n} from a language model
+        "tokens": {"count": n, "running": n, "ttft_ns": n, "tpot_ns": n} from a language model
     {"event": "done", "failures": [...], "remarks": [...]}
     {"event": "probe", "samples_per_second": x, "latency_ns": n, "multi_stream_latency_ns": n}
     {"event": "note", "message": "..."}
@@ -61,8 +61,8 @@ class Events:
     ) -> None:
         """Samples of the current run or exercise so far.
 
-        ``tokens``, of a language model: ``count`` of output tokens since it was opened, samples ``running`` and
-        ``waiting``, 99th percentiles ``ttft_ns`` and ``tpot_ns`` where there are such times.
+        ``tokens``, of a language model: ``count`` of output tokens since it was opened, samples ``running`` where the
+        engine tells, 99th percentiles ``ttft_ns`` and ``tpot_ns`` where there are such times.
         """
         of_tokens = {} if tokens is None else {"tokens": tokens}
         self._send("progress", issued=issued, completed=completed, elapsed_s=round(elapsed_s, 3), **of_tokens)

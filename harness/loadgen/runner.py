@@ -76,8 +76,8 @@ class TokenFlow:
 
     tokens: int
     """Output tokens since it was opened."""
-    running: int
-    """Samples that it is generating answers of."""
+    running: int | None
+    """Samples that it is generating answers of; None where it does not tell those from the samples that wait in it."""
 
 
 @runtime_checkable

@@ -59,7 +59,6 @@ class Watch:
             tokens = {
                 "count": flow.tokens,
                 "running": flow.running,
-                "waiting": max(0, issued - completed - flow.running),
                 "ttft_ns": ttft_ns,
                 "tpot_ns": tpot_ns,
             }

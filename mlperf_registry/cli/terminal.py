@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import sys
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, TextIO
 
+from mlperf_registry.execute.length import Length
 from mlperf_registry.execute.progress import Progress, TokenProgress
 
 if TYPE_CHECKING:
@@ -51,13 +53,13 @@ class PlainProgress:
         self._line(f"{name}: {detail}" if detail else name)
 
     def samples(
-        self, *, completed: int, rate: float, elapsed: float, minimum: float, tokens: TokenProgress | None = None
+        self, *, completed: int, rate: float, elapsed: float, length: Length, tokens: TokenProgress | None = None
     ) -> None:
         """A line, where the last one is old enough."""
         now = time.monotonic()
         if now - self._shown >= LINE_SECONDS:
             self._shown = now
-            self._line(f"  {self._phase}: {progress_text(completed, rate, elapsed, minimum, tokens)}")
+            self._line(f"  {self._phase}: {progress_text(completed, rate, elapsed, length, tokens)}")
 
     def note(self, message: str) -> None:
         """A line."""
@@ -81,10 +83,10 @@ class LiveProgress:
         self._show(detail)
 
     def samples(
-        self, *, completed: int, rate: float, elapsed: float, minimum: float, tokens: TokenProgress | None = None
+        self, *, completed: int, rate: float, elapsed: float, length: Length, tokens: TokenProgress | None = None
     ) -> None:
         """Show how far the test is."""
-        self._show(progress_text(completed, rate, elapsed, minimum, tokens))
+        self._show(progress_text(completed, rate, elapsed, length, tokens))
 
     def note(self, message: str) -> None:
         """A line that stays."""
@@ -99,23 +101,31 @@ class LiveProgress:
 
 
 def progress_text(
-    completed: int, rate: float, elapsed: float, minimum: float, tokens: TokenProgress | None = None
+    completed: int, rate: float, elapsed: float, length: Length, tokens: TokenProgress | None = None
 ) -> str:
-    """``4.5 s of at least 10 s, 45 %, 12,345 samples/s, 55,000 samples``, and of a language model
+    """``4.5 s of at least 10 s, 45%, 12,345 samples/s, 55,000 of 122,000 samples``, and of a language model
 
     ``5,803 tokens/s, 1,024 running, 88 waiting, p99 TTFT 812 ms, TPOT 41 ms``.
     """
-    if minimum > 0:
-        share = min(elapsed / minimum, 1.0)
-        span = f"{elapsed:.1f} s of at least {minimum:g} s, {share:.0%}"
-    else:
-        span = f"{elapsed:.1f} s"
-    counted = f"{span}, {rate:,.{1 if rate < _FEW else 0}f} samples/s, {completed:,} samples"
-    return counted if tokens is None else f"{counted}, {_token_text(tokens)}"
+    share = length.share(elapsed, completed)
+    of_samples = f" of {length.samples:,}" if completed <= length.samples else ""
+    parts = [
+        f"{elapsed:.1f} s" + (f" of at least {length.seconds:g} s" if length.seconds > 0 else ""),
+        *([] if share is None else [f"{math.floor(100 * share)}%"]),
+        f"{rate:,.{1 if rate < _FEW else 0}f} samples/s",
+        f"{completed:,}{of_samples} samples",
+        *([] if tokens is None else [_token_text(tokens)]),
+    ]
+    return ", ".join(parts)
 
 
 def _token_text(tokens: TokenProgress) -> str:
-    parts = [f"{tokens.rate:,.0f} tokens/s", f"{tokens.running:,} running", f"{tokens.waiting:,} waiting"]
+    parts = [f"{tokens.rate:,.0f} tokens/s"]
+    if tokens.running is None:
+        parts.append(f"{tokens.under_way:,} under way")
+    else:
+        # The two are not read at one moment.
+        parts += [f"{tokens.running:,} running", f"{max(0, tokens.under_way - tokens.running):,} waiting"]
     times = [
         f"{name} {ns / 1e6:,.{0 if ns >= _LONG_NS else 1}f} ms"
         for name, ns in (("TTFT", tokens.ttft_ns), ("TPOT", tokens.tpot_ns))

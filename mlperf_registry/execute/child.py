@@ -18,6 +18,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from mlperf_registry.execute.length import Length
+from mlperf_registry.execute.pace import Pace
 from mlperf_registry.execute.progress import Progress, TokenProgress
 from mlperf_registry.schema.problem import ConfigError, MlperfError, NotReady, Problem, RunFailed
 
@@ -34,7 +36,7 @@ def run_test(
     log: Path,
     load_seconds: float,
     stall_seconds: float,
-    minimum: float,
+    length: Length,
     progress: Progress,
 ) -> dict[str, Any]:
     """One LoadGen test in a child process; returns its ``done`` event.
@@ -46,12 +48,12 @@ def run_test(
         load_seconds: a child that opens its engine, or loads samples, for longer counts as hung.
         stall_seconds: in any other phase, without any sample completed, or any output token of a language model, for
             so long the child counts as hung.
-        minimum: seconds that the run must last, for the progress display.
+        length: what the test lasts at least, for the progress display.
 
     Raises:
         NotReady, RunFailed, ConfigError: as the child says, or when it crashed or hung.
     """
-    watch = _Watch(load_seconds, stall_seconds, minimum, progress)
+    watch = _Watch(load_seconds, stall_seconds, length, progress)
     return _follow([_CHILD, str(run_json), test], "done", log, watch)
 
 
@@ -59,7 +61,7 @@ def run_probe(
     run_json: Path, *, log: Path, load_seconds: float, stall_seconds: float, progress: Progress
 ) -> dict[str, Any]:
     """Measure the engine without LoadGen; returns the ``probe`` event. Raises as ``run_test``."""
-    return _follow([_PROBE, str(run_json)], "probe", log, _Watch(load_seconds, stall_seconds, 0.0, progress))
+    return _follow([_PROBE, str(run_json)], "probe", log, _Watch(load_seconds, stall_seconds, Length(0.0, 0), progress))
 
 
 def _follow(module: list[str], last: str, log: Path, watch: _Watch) -> dict[str, Any]:
@@ -145,16 +147,17 @@ class _NoEvent(Exception):
 class _Watch:
     """What phase the child is in, when it last got further, and the rate since."""
 
-    def __init__(self, load_seconds: float, stall_seconds: float, minimum: float, progress: Progress) -> None:
+    def __init__(self, load_seconds: float, stall_seconds: float, length: Length, progress: Progress) -> None:
         self._load_seconds = load_seconds
         self.stall_seconds = stall_seconds
-        self._minimum = minimum
+        self._length = length
         self._show = progress
         self._phase = "load"
         self._alive = time.monotonic()
         self._completed = 0
         self._tokens = 0
-        self._seen = (0.0, 0)
+        self._pace = Pace()
+        self._token_pace: Pace | None = None
 
     def hear(self, event: dict[str, Any]) -> None:
         """Take in an event."""
@@ -188,20 +191,21 @@ class _Watch:
         # query and after the last one it is the child's own work that must get on.
         idle = self._phase == "run" and completed == issued > 0
         count = 0 if tokens is None else int(tokens["count"])
-        more = count - self._tokens
-        if completed != self._completed or more or idle:
+        before = self._tokens
+        if completed != self._completed or count != before or idle:
             self._alive = time.monotonic()
         self._completed, self._tokens = completed, count
         if self._phase != "run":
             return
-        before, span = self._seen, elapsed - self._seen[0]
-        self._seen = (elapsed, completed)
+        if self._token_pace is None:
+            self._token_pace = Pace(before)  # those of the warm-up are not the run's
+        token_rate = self._token_pace.at(elapsed, count)
         self._show.samples(
             completed=completed,
-            rate=(completed - before[1]) / span if span > 0 else 0.0,
+            rate=self._pace.at(elapsed, completed),
             elapsed=elapsed,
-            minimum=self._minimum,
-            tokens=None if tokens is None else _token_progress(tokens, more / span if span > 0 else 0.0),
+            length=self._length,
+            tokens=None if tokens is None else _token_progress(tokens, issued - completed, token_rate),
         )
 
 
@@ -229,11 +233,11 @@ def _raised(error: dict[str, Any]) -> MlperfError:
     return kind(str(error.get("message")))
 
 
-def _token_progress(tokens: dict[str, Any], rate: float) -> TokenProgress:
+def _token_progress(tokens: dict[str, Any], under_way: int, rate: float) -> TokenProgress:
     return TokenProgress(
         rate=rate,
-        running=int(tokens["running"]),
-        waiting=int(tokens["waiting"]),
+        under_way=under_way,
+        running=tokens["running"],
         ttft_ns=tokens["ttft_ns"],
         tpot_ns=tokens["tpot_ns"],
     )

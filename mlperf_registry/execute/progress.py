@@ -6,17 +6,19 @@ from typing import Protocol
 
 import attrs
 
+from mlperf_registry.execute.length import Length
+
 
 @attrs.frozen(kw_only=True)
 class TokenProgress:
     """How a language model gets on."""
 
     rate: float
-    """Output tokens/s over the last second or so."""
-    running: int
-    """Samples whose answers are being generated."""
-    waiting: int
-    """Samples that were issued, and not begun."""
+    """Output tokens/s over the last seconds."""
+    under_way: int
+    """Samples that were issued, and not answered."""
+    running: int | None
+    """Those of them whose answers have begun, the others wait; None where the engine does not tell."""
     ttft_ns: int | None
     """99th percentile of the time to first token so far; None where there is none."""
     tpot_ns: int | None
@@ -30,15 +32,15 @@ class Progress(Protocol):
         """A new phase began: build, probe, performance, accuracy, report; ``detail`` is a sentence."""
 
     def samples(
-        self, *, completed: int, rate: float, elapsed: float, minimum: float, tokens: TokenProgress | None = None
+        self, *, completed: int, rate: float, elapsed: float, length: Length, tokens: TokenProgress | None = None
     ) -> None:
         """LoadGen is at work.
 
         Args:
             completed: samples completed so far.
-            rate: samples/s over the last second or so.
+            rate: samples/s over the last seconds.
             elapsed: seconds since the first query.
-            minimum: seconds that the run must last at least; 0 where only the count matters.
+            length: what the test lasts at least.
             tokens: of a language model.
         """
 
@@ -52,7 +54,7 @@ class Silent:
     def phase(self, name: str, detail: str = "") -> None: ...
 
     def samples(
-        self, *, completed: int, rate: float, elapsed: float, minimum: float, tokens: TokenProgress | None = None
+        self, *, completed: int, rate: float, elapsed: float, length: Length, tokens: TokenProgress | None = None
     ) -> None: ...
 
     def note(self, message: str) -> None: ...

@@ -4,6 +4,7 @@ import io
 
 from mlperf_registry.cli import terminal
 from mlperf_registry.cli.terminal import LiveProgress, PlainProgress, progress_text
+from mlperf_registry.execute.length import Length
 from mlperf_registry.execute.progress import TokenProgress
 
 
@@ -15,7 +16,7 @@ def test_plain_progress_is_rate_limited(monkeypatch):
     progress.phase("performance", "resnet50 Offline")
     for step in range(1, 41):
         now[0] = step * 0.5
-        progress.samples(completed=step * 100, rate=200.0, elapsed=now[0], minimum=20.0)
+        progress.samples(completed=step * 100, rate=200.0, elapsed=now[0], length=Length(20.0, 0))
     progress.note("noted")
     lines = stream.getvalue().splitlines()
     assert lines[0] == "performance: resnet50 Offline"
@@ -31,17 +32,28 @@ def test_a_prefix_tells_parallel_points_apart():
 
 
 def test_text_holds_elapsed_against_minimum_rate_and_count():
-    assert progress_text(1234, 617.0, 2.0, 10.0) == "2.0 s of at least 10 s, 20%, 617 samples/s, 1,234 samples"
-    assert "at least" not in progress_text(1234, 617.0, 2.0, 0.0)
+    text = progress_text(1234, 617.0, 2.0, Length(10.0, 0))
+    assert text == "2.0 s of at least 10 s, 20%, 617 samples/s, 1,234 samples"
+    assert progress_text(1234, 617.0, 2.0, Length(0.0, 0)) == "2.0 s, 617 samples/s, 1,234 samples"
+
+
+def test_a_test_is_as_far_as_what_it_lacks_most():
+    length = Length(10.0, 240)
+    slow = "13.0 s of at least 10 s, 18%, 3.5 samples/s, 45 of 240 samples"
+    assert progress_text(45, 3.5, 13.0, length) == slow
+    assert progress_text(240, 80.0, 3.0, length) == "3.0 s of at least 10 s, 30%, 80 samples/s, 240 of 240 samples"
+    assert progress_text(400, 30.0, 13.0, length) == "13.0 s of at least 10 s, 100%, 30 samples/s, 400 samples"
+    assert progress_text(3, 1.0, 3.0, Length(0.0, 12)) == "3.0 s, 25%, 1.0 samples/s, 3 of 12 samples"
+    assert "99%" in progress_text(13_367, 1.0, 3.0, Length(0.0, 13_368)), "100% is when it is over"
 
 
 def test_text_of_a_language_model_tells_of_its_tokens():
-    tokens = TokenProgress(rate=5803.0, running=1024, waiting=88, ttft_ns=812_000_000, tpot_ns=4_130_000)
-    assert progress_text(600, 4.26, 2.0, 0.0, tokens) == (
+    tokens = TokenProgress(rate=5803.0, under_way=1112, running=1024, ttft_ns=812_000_000, tpot_ns=4_130_000)
+    assert progress_text(600, 4.26, 2.0, Length(0.0, 0), tokens) == (
         "2.0 s, 4.3 samples/s, 600 samples, 5,803 tokens/s, 1,024 running, 88 waiting, p99 TTFT 812 ms, TPOT 4.1 ms"
     )
-    none_yet = TokenProgress(rate=0.0, running=8, waiting=0, ttft_ns=None, tpot_ns=None)
-    assert progress_text(0, 0.0, 2.0, 0.0, none_yet).endswith("0 tokens/s, 8 running, 0 waiting")
+    untold = TokenProgress(rate=0.0, under_way=240, running=None, ttft_ns=None, tpot_ns=None)
+    assert progress_text(0, 0.0, 2.0, Length(0.0, 0), untold).endswith("0 tokens/s, 240 under way")
 
 
 def test_live_progress_draws_and_notes_stay():
@@ -53,7 +65,7 @@ def test_live_progress_draws_and_notes_stay():
     with Live(console=console, transient=True) as live:
         progress = LiveProgress(console, live)
         progress.phase("performance", "resnet50 Offline")
-        progress.samples(completed=100, rate=50.0, elapsed=2.0, minimum=10.0)
+        progress.samples(completed=100, rate=50.0, elapsed=2.0, length=Length(10.0, 0))
         live.refresh()
         progress.note("kept [as written]")
     assert "50 samples/s" in stream.getvalue()

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from mlperf_registry.execute import child
+from mlperf_registry.execute.length import Length
 from mlperf_registry.execute.progress import Silent, TokenProgress
 from mlperf_registry.schema.problem import ConfigError, NotReady, Problem, RunFailed
 
@@ -37,7 +38,7 @@ def follow(tmp_path, monkeypatch):
             log=tmp_path / "child.log",
             load_seconds=load,
             stall_seconds=stall,
-            minimum=0.0,
+            length=Length(0.0, 0),
             progress=progress or Silent(),
         )
 
@@ -53,7 +54,7 @@ class Recorder(Silent):
     def note(self, message):
         self.notes.append(message)
 
-    def samples(self, *, completed, rate, elapsed, minimum, tokens=None):
+    def samples(self, *, completed, rate, elapsed, length, tokens=None):
         self.seen.append((completed, rate))
         self.tokens.append(tokens)
 
@@ -72,14 +73,14 @@ def test_the_last_event_is_the_answer_and_progress_is_passed_on(follow):
         progress=recorder,
     )
     assert done["failures"] == ["one"]
-    assert recorder.seen == [(5, 10.0), (20, 30.0)]
+    assert recorder.seen == [(5, 10.0), (20, 20.0)]
 
 
 def test_a_language_model_shows_how_its_tokens_come(follow):
     recorder = Recorder()
     follow(
         """
-        tokens = {"running": 3, "waiting": 4, "ttft_ns": None, "tpot_ns": None}
+        tokens = {"running": 3, "ttft_ns": None, "tpot_ns": None}
         say(event="phase", name="warmup")
         say(event="progress", issued=8, completed=8, elapsed_s=9.0, tokens={"count": 500, **tokens})
         say(event="phase", name="run")
@@ -91,14 +92,14 @@ def test_a_language_model_shows_how_its_tokens_come(follow):
         progress=recorder,
     )
     first, second = recorder.tokens
-    assert first == TokenProgress(rate=100.0, running=3, waiting=4, ttft_ns=None, tpot_ns=None)
-    assert second == TokenProgress(rate=200.0, running=3, waiting=4, ttft_ns=7, tpot_ns=8)
+    assert first == TokenProgress(rate=100.0, under_way=10, running=3, ttft_ns=None, tpot_ns=None)
+    assert second == TokenProgress(rate=150.0, under_way=20, running=3, ttft_ns=7, tpot_ns=8)
 
 
 def test_a_long_answer_is_no_hung_engine_while_its_tokens_come(follow):
     body = """
         say(event="phase", name="run")
-        tokens = {"running": 1, "waiting": 0, "ttft_ns": None, "tpot_ns": None}
+        tokens = {"running": 1, "ttft_ns": None, "tpot_ns": None}
         for count in range(15):
             say(event="progress", issued=1, completed=0, elapsed_s=1.0, tokens={"count": count // %d, **tokens})
             time.sleep(0.1)

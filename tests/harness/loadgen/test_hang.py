@@ -8,6 +8,7 @@ import pytest
 from checkout import HERE
 
 from mlperf_registry.execute import child
+from mlperf_registry.execute.length import Length
 from mlperf_registry.execute.progress import Silent
 from mlperf_registry.schema.problem import RunFailed
 
@@ -30,7 +31,7 @@ def follow(tmp_path, monkeypatch):
             log=tmp_path / "child.log",
             load_seconds=load_seconds,
             stall_seconds=stall_seconds,
-            minimum=0.0,
+            length=Length(0.0, 0),
             progress=Silent(),
         )
 
