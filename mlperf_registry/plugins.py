@@ -201,6 +201,7 @@ OUR_BACKENDS = {
             options="mlperf_registry.schema.backends.tensorrt_llm:TensorRTLLMOptions",
             builder="harness.backends.tensorrt_llm.builder:TensorRTLLMBuilder",
             runner="harness.backends.tensorrt_llm.runner:TensorRTLLMRunner",
+            check="harness.backends.tensorrt_llm.check:check",
             reads=_TENSORRT_LLM_READS,
             takes="folder",
             imports=("tensorrt_llm",),
@@ -212,6 +213,7 @@ OUR_BACKENDS = {
             options="mlperf_registry.schema.backends.vllm:VllmOptions",
             builder="harness.backends.vllm.builder:VllmBuilder",
             runner="harness.backends.vllm.runner:VllmRunner",
+            check="harness.backends.vllm.check:check",
             reads=_VLLM_READS,
             takes="folder",
             imports=("vllm",),
@@ -223,6 +225,7 @@ OUR_BACKENDS = {
             options="mlperf_registry.schema.backends.tensorrt_edgellm:EdgeLlmOptions",
             builder="harness.backends.tensorrt_edgellm.builder:EdgeLlmBuilder",
             runner="harness.backends.tensorrt_edgellm.runner:EdgeLlmRunner",
+            check="harness.backends.tensorrt_edgellm.check:check",
             reads=_EDGELLM_READS,
             takes="folder",
             imports=("tensorrt_edgellm",),
@@ -234,6 +237,7 @@ OUR_BACKENDS = {
             options="mlperf_registry.schema.backends.openai_endpoint:OpenAIEndpointOptions",
             builder="harness.backends.openai_endpoint.builder:OpenAIEndpointBuilder",
             runner="harness.backends.openai_endpoint.runner:OpenAIEndpointRunner",
+            check="harness.backends.openai_endpoint.check:check",
             reads=("llm.trtllm_server_urls", "backend.options.server_command"),
             takes="nothing",
         ),
@@ -319,6 +323,16 @@ def require(plugin: BackendPlugin) -> None:
         raise NotReady(
             f"The backend {plugin.name} needs {', '.join(missing)}, not installed here: pip install '{wanted}'"
         )
+
+
+def problems_of(workload: Workload) -> tuple[Problem, ...]:
+    """What a workload's backend says cannot be as it is configured, see ``BackendPlugin.check``.
+
+    Raises:
+        ConfigError, NotReady: as ``backend``.
+    """
+    check = backend(workload.backend.name).check
+    return () if check is None else tuple(load(check)(workload))
 
 
 def require_harness(family: str) -> BenchmarkPlugin:

@@ -131,6 +131,28 @@ def unstructure(value: Any) -> Any:
     return value
 
 
+def value_at(workload: Workload, path: str) -> tuple[Any, bool] | None:
+    """The value at a dotted path, and whether it is the default of its field.
+
+    None where the benchmark or backend owns no such option: one builder serves families with different options.
+    """
+    node: Any = workload
+    default: Any = attrs.NOTHING
+    for name in path.split("."):
+        field = attrs.fields_dict(type(node)).get(name) if attrs.has(type(node)) else None
+        if field is None:
+            return None
+        default, node = field.default, getattr(node, name)
+    return node, default is not attrs.NOTHING and bool(node == default)
+
+
+def values_at(workload: Workload, paths: Iterable[str]) -> dict[str, Any]:
+    """The values at dotted paths, unstructured, as a Recipe has them; paths that ``value_at`` does not find are left
+    out."""
+    found = ((path, value_at(workload, path)) for path in paths)
+    return {path: unstructure(value[0]) for path, value in found if value is not None}
+
+
 def leaf_fields(cls: type, prefix: Path = ()) -> Iterable[tuple[Path, attrs.Attribute[Any], Any]]:
     """(path, attribute, type) of every leaf of ``cls``, nested classes walked; ``options`` count as one leaf."""
     for field, hint in _fields(cls):

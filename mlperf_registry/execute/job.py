@@ -16,7 +16,6 @@ from mlperf_registry.execute.engine_cache import engine_folder, find_engine, get
 from mlperf_registry.execute.host import distribution_version
 from mlperf_registry.execute.model import find_model
 from mlperf_registry.execute.numa import require_numa
-from mlperf_registry.execute.length import length_of
 from mlperf_registry.execute.progress import Progress
 from mlperf_registry.execute.rates import (
     missing_rate,
@@ -45,7 +44,9 @@ ACCURACY_DIR = "accuracy"
 
 
 def plan_for(workload: Workload, progress: Progress, *, runs: bool = True) -> Plan:
-    """The plan of a workload; breaches are named, and end the command where the mode is strict.
+    """The plan of a workload that its backend can be asked for.
+
+    Breaches are named, and end the command where the mode is strict.
 
     Args:
         workload: what is planned.
@@ -53,20 +54,24 @@ def plan_for(workload: Workload, progress: Progress, *, runs: bool = True) -> Pl
         runs: whether LoadGen is to run, so that a submission must state its rate; an engine is built without one.
 
     Raises:
-        ConfigError: in submission, with every breach and a missing rate.
+        ConfigError: with what the backend cannot be as it is configured, and in submission with every breach and a
+            missing rate.
     """
+    problems = list(plugins.problems_of(workload))
     plan = make_plan(workload)
     breach = wheel_breach(workload.round, distribution_version("mlcommons-loadgen"))
     if breach is not None:
         plan = attrs.evolve(plan, breaches=(*plan.breaches, breach))
     if workload.mode.strict:
-        problems = [
+        problems += [
             Problem(breach.path, f"{breach.message}. {breach.reason}", hint=f"rule {breach.rule}, {breach.citation}")
             for breach in plan.breaches
         ]
         unstated = rate_problem(plan) if runs else None
-        if problems or unstated is not None:
-            raise ConfigError(problems if unstated is None else [*problems, unstated])
+        if unstated is not None:
+            problems.append(unstated)
+    if problems:
+        raise ConfigError(problems)
     if runs and workload.model.weights == "random":
         progress.note("The weights are random: no accuracy run, and only the speed means something.")
     if plan.breaches:
@@ -276,7 +281,7 @@ def _run_one(run: Run, name: str, progress: Progress) -> TestEnd:
         log=folder / f"{name}.log",
         load_seconds=run.workload.runtime.load_timeout / 1000,
         stall_seconds=run.workload.runtime.stall_timeout / 1000,
-        length=length_of(test, run.workload.scored.data.sample_count),
+        minimum=test.settings.min_duration_ms / 1000 if test.mode == "PerformanceOnly" else 0.0,
         progress=progress,
     )
     return read_test_end(folder, test, done)
@@ -285,6 +290,6 @@ def _run_one(run: Run, name: str, progress: Progress) -> TestEnd:
 def _describe(workload: Workload, test: LoadGenTest) -> str:
     name = f"{workload.benchmark.id} {workload.scenario.name}"
     if test.mode == "AccuracyOnly":
-        count = test.settings.accuracy_sample_count_override or workload.scored.data.sample_count
+        count = test.settings.accuracy_sample_count_override or workload.data.sample_count
         return f"{name}, all {count:,} samples"
     return f"{name}, {test.settings.min_duration_ms / 1000:g} s or more"

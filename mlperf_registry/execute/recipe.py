@@ -8,8 +8,6 @@ import mmap
 from pathlib import Path
 from typing import Any
 
-import attrs
-
 from mlperf_registry import plugins
 from mlperf_registry.digest import sha256_of
 from mlperf_registry.execute.calibration import find_cache
@@ -19,7 +17,7 @@ from mlperf_registry.execute.model import find_model, model_digest
 from mlperf_registry.schema.engine import Recipe
 from mlperf_registry.schema.problem import NotReady
 from mlperf_registry.schema.workload import Workload
-from mlperf_registry.structure import unstructure
+from mlperf_registry.structure import unstructure, value_at
 
 KEY_SCHEMA = 1
 """Version of the key's form; raising it makes every engine stale."""
@@ -86,21 +84,6 @@ def expanded_key(recipe: Recipe) -> dict[str, Any]:
 def key_of(expanded: dict[str, Any]) -> str:
     """The engine key: 16 hex digits of the SHA-256 of the canonical JSON."""
     return hashlib.sha256(json.dumps(expanded, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:16]
-
-
-def value_at(workload: Workload, path: str) -> tuple[Any, bool] | None:
-    """The value at a dotted path, and whether it is the default of its field.
-
-    None where the benchmark or backend owns no such option: one builder serves families with different options.
-    """
-    node: Any = workload
-    default: Any = attrs.NOTHING
-    for name in path.split("."):
-        field = attrs.fields_dict(type(node)).get(name) if attrs.has(type(node)) else None
-        if field is None:
-            return None
-        default, node = field.default, getattr(node, name)
-    return node, default is not attrs.NOTHING and bool(node == default)
 
 
 def _require_whole(model: Path) -> None:

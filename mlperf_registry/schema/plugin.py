@@ -62,6 +62,9 @@ class BackendPlugin:
     """Class with open, submit, drain, close; see harness.loadgen.runner."""
     inspect: str | None = None
     """Callable ``(engine: Engine) -> Inspection``; raises NotReady. None: its engines cannot be looked into."""
+    check: str | None = None
+    """Callable ``(workload: Workload) -> Iterable[Problem]``: what cannot be as it is configured, told before data is
+    looked for or anything is built. It is pure, and imports no engine library. None: whatever is well formed can be."""
     prepare: str | None = None
     """Callable ``(engine: Engine) -> prepare``, where ``prepare(columns)`` turns the columns of a Dataset into what
     the engine takes: number format, memory layout, scale. None: it takes them as they are."""

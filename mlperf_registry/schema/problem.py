@@ -5,7 +5,7 @@ Every layer reports through these, so that the command line needs no knowledge o
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 import attrs
@@ -54,6 +54,17 @@ class ConfigError(MlperfError):
     def __reduce__(self) -> tuple[Any, ...]:
         # Launchers carry a job's exception between processes.
         return (type(self), (self.problems,))
+
+
+def problems_in(*checks: Callable[[], object]) -> tuple[Problem, ...]:
+    """The problems that checks raise, of all of them, so that they come in one report."""
+    problems: list[Problem] = []
+    for check in checks:
+        try:
+            check()
+        except ConfigError as error:
+            problems += error.problems
+    return tuple(problems)
 
 
 class NotReady(MlperfError):

@@ -14,10 +14,11 @@ from mlperf_registry import plugins
 from mlperf_registry.execute import host, job
 from mlperf_registry.execute.job import require_ready, scratch
 from mlperf_registry.execute.progress import Silent
-from mlperf_registry.execute.recipe import make_recipe, value_at
+from mlperf_registry.execute.recipe import make_recipe
 from mlperf_registry.registry import Registry
 from mlperf_registry.schema.plugin import BackendPlugin
 from mlperf_registry.schema.problem import NotReady
+from mlperf_registry.structure import value_at
 
 
 def backend(**changes):

@@ -9,7 +9,7 @@ from typing import ClassVar
 from harness.backends.openai_endpoint.address import Address
 from harness.backends.openai_endpoint.command import check_command
 from mlperf_registry.schema.engine import Recipe
-from mlperf_registry.schema.problem import ConfigError, Problem
+from mlperf_registry.schema.problem import ConfigError, Problem, problems_in
 
 ENGINE_FILE = "endpoint.json"
 
@@ -41,12 +41,11 @@ def check_servers(urls: tuple[str, ...], command: tuple[str, ...]) -> tuple[Addr
     Raises:
         ConfigError: see ``OpenAIEndpointBuilder.build``.
     """
+    addresses, problems = [], [*problems_in(lambda: check_command(command))]
     if bool(urls) == bool(command):
         message = "is set together with " + COMMAND if urls else "is empty, and so is " + COMMAND
         hint = f"{URLS}=[http://HOST:PORT] for servers that run, {COMMAND}=[vllm] for one to start"
-        raise ConfigError([Problem(URLS, message, hint=hint)])
-    check_command(command)
-    addresses, problems = [], []
+        problems.append(Problem(URLS, message, hint=hint))
     for url in urls:
         try:
             addresses.append(Address.parse(url))

@@ -14,12 +14,13 @@ from typing import Any
 
 import numpy as np
 
+from harness.backends.tensorrt_edgellm.check import require_no_shortest
 from harness.backends.tensorrt_edgellm.library import load_runtime
 from harness.backends.tensorrt_edgellm.prompt import raw_prompt, special_tokens
 from harness.backends.tensorrt_edgellm.record import EngineRecord
 from harness.llm.core import Listener
 from harness.llm.request import Generation, Request
-from mlperf_registry.schema.problem import ConfigError, Problem, RunFailed
+from mlperf_registry.schema.problem import ConfigError, Problem, RunFailed, problems_in
 
 IGNORE_EOS = "EDGELLM_IGNORE_EOS"
 """The runtime has no other switch for it."""
@@ -173,10 +174,7 @@ class EdgeLlmCore:
 
 
 def _require_possible(generation: Generation, record: EngineRecord) -> None:
-    problems = []
-    if generation.min_tokens > 1:
-        message = f"is {generation.min_tokens}, and TensorRT Edge-LLM cannot put off the end of an answer"
-        problems.append(Problem("benchmark.options.min_output_tokens", message, hint="1"))
+    problems = [*problems_in(lambda: require_no_shortest(generation.min_tokens))]
     unknown = set(generation.stop_token_ids) - set(record.eos_token_ids)
     if unknown and not generation.ignore_eos:
         message = (

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from harness.backends.tensorrt_edgellm.check import require_one_gpu
 from harness.backends.tensorrt_edgellm.core import EdgeLlmCore
 from harness.backends.tensorrt_edgellm.record import read_record
 from harness.llm.core import Core
-from harness.llm.devices import device_groups
 from harness.llm.runner import LLMRunner
-from mlperf_registry.schema.problem import ConfigError, Problem
 from mlperf_registry.schema.run import Run
 
 
@@ -23,11 +22,6 @@ class EdgeLlmRunner(LLMRunner):
             ConfigError: when more than one GPU, or another than the first, is to be used.
             NotReady: as ``read_record``.
         """
-        groups = device_groups(run.workload)
-        if groups != ((0,),):
-            message = "TensorRT Edge-LLM runs on one GPU here, the first that CUDA shows"
-            raise ConfigError(
-                [Problem("runtime.gpu_indices", message, hint="[0], and CUDA_VISIBLE_DEVICES chooses it")]
-            )
+        require_one_gpu(run.workload)
         record, folder = read_record(run.engine)
         return [EdgeLlmCore(folder, record, cuda_graphs=run.workload.backend.options.cuda_graphs)]

@@ -52,6 +52,19 @@ class Limits:
         return limits
 
 
+def quantised_cache(values: Mapping[str, Any]) -> str | None:
+    """The number format of the KV cache where it is quantised.
+
+    Raises:
+        ConfigError: for one that Edge-LLM does not have.
+    """
+    cache = values.get(_KV_CACHE)
+    if cache not in (None, "auto", "fp8"):
+        message = f"is {cache}, and TensorRT Edge-LLM keeps its KV cache in fp16 or fp8"
+        raise ConfigError([Problem(_KV_CACHE, message, hint=f"{_KV_CACHE}=fp8")])
+    return "fp8" if cache == "fp8" else None
+
+
 @attrs.frozen(kw_only=True)
 class Step:
     """One process of a build."""
@@ -107,12 +120,9 @@ def _quantise(checkpoint: Path, target: Path, method: str, values: Mapping[str, 
     head = values.get("backend.options.lm_head_quantization")
     if head is not None:
         command += ["--lm_head_quantization", head]
-    cache = values.get(_KV_CACHE)
-    if cache not in (None, "auto", "fp8"):
-        message = f"is {cache}, and TensorRT Edge-LLM keeps its KV cache in fp16 or fp8"
-        raise ConfigError([Problem(_KV_CACHE, message, hint=f"{_KV_CACHE}=fp8")])
-    if cache == "fp8":
-        command += ["--kv_cache_quantization", "fp8"]
+    cache = quantised_cache(values)
+    if cache is not None:
+        command += ["--kv_cache_quantization", cache]
     articles = values.get("backend.options.calibration_path")
     return Step(
         name="quantising",

@@ -5,6 +5,7 @@ Imports no vLLM: `mlperf build` and the tests need none.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ _OURS = ("model", "device_ids", "skip_tokenizer_init", "stream_interval")
 """Arguments that the harness sets itself."""
 
 
-def engine_arguments(values: dict[str, Any], checkpoint: Path) -> dict[str, Any]:
+def engine_arguments(values: Mapping[str, Any], checkpoint: Path) -> dict[str, Any]:
     """Keyword arguments of vLLM's EngineArgs, less the model's folder and the devices.
 
     Args:
@@ -48,11 +49,7 @@ def engine_arguments(values: dict[str, Any], checkpoint: Path) -> dict[str, Any]
         ConfigError: for a precision that neither vLLM nor the checkpoint has, or an argument that is the harness's own.
         NotReady: when the folder is no checkpoint.
     """
-    further = dict(values.get("backend.options.engine_args") or {})
-    taken = sorted(set(further) & set(_OURS))
-    if taken:
-        message = f"sets {', '.join(taken)}, which the harness sets itself"
-        raise ConfigError([Problem("backend.options.engine_args", message)])
+    further = further_arguments(values)
     named = {argument: values[path] for path, argument in READS.items() if values.get(path) is not None}
     if (values.get("llm.moe_expert_parallelism") or 1) > 1:
         named["enable_expert_parallel"] = True
@@ -61,6 +58,20 @@ def engine_arguments(values: dict[str, Any], checkpoint: Path) -> dict[str, Any]
     if "quantization" not in named:
         named.update(_precision(values.get("builder.precision"), quantized_as(checkpoint)))
     return {"disable_log_stats": True, **named, **further}
+
+
+def further_arguments(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What ``backend.options.engine_args`` has.
+
+    Raises:
+        ConfigError: for an argument that is the harness's own.
+    """
+    further = dict(values.get("backend.options.engine_args") or {})
+    taken = sorted(set(further) & set(_OURS))
+    if taken:
+        message = f"sets {', '.join(taken)}, which the harness sets itself"
+        raise ConfigError([Problem("backend.options.engine_args", message)])
+    return further
 
 
 def _precision(precision: object, quantized: str | None) -> dict[str, Any]:

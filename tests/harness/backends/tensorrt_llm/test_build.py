@@ -10,7 +10,7 @@ from harness.backends.tensorrt_llm.arguments import build_config, load_arguments
 from harness.backends.tensorrt_llm.builder import TensorRTLLMBuilder
 from harness.backends.tensorrt_llm.library import make_llm
 from harness.llm.engine_file import EngineFile
-from mlperf_registry.execute.recipe import value_at
+from mlperf_registry.structure import value_at
 from mlperf_registry.plugins import backend
 from mlperf_registry.registry import Registry
 from mlperf_registry.schema.engine import Engine, Recipe

@@ -1,0 +1,60 @@
+"""What a backend cannot be as it is configured: one report, before models and data are looked for."""
+
+from __future__ import annotations
+
+import pytest
+
+from mlperf_registry.execute.job import plan_for
+from mlperf_registry.execute.progress import Silent
+from mlperf_registry.schema.problem import ConfigError
+
+GPU = "system=DGX-H100_H100-SXM-80GBx1"
+COMMAND = "backend.options.server_command"
+EDGE = ("benchmark=llama3.1-8b-edge", GPU, "backend=tensorrt_edgellm")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "paths"),
+    [
+        (("backend=openai_endpoint",), ["llm.trtllm_server_urls"]),
+        (("backend=openai_endpoint", "llm.trtllm_server_urls=[a:1]"), []),
+        (
+            ("backend=openai_endpoint", "llm.trtllm_server_urls=['ftp://a','b:x']", f"{COMMAND}=[mine]"),
+            [COMMAND, "llm.trtllm_server_urls", "llm.trtllm_server_urls", "llm.trtllm_server_urls"],
+        ),
+        ((GPU, "backend=vllm"), []),
+        (
+            (GPU, "backend=vllm", "llm.tensor_parallelism=2", "backend.options.engine_args={model: a}"),
+            ["llm.tensor_parallelism", "backend.options.engine_args"],
+        ),
+        (
+            (GPU, "backend=tensorrt_llm", "llm.gpu_rank_map='0&0'", "backend.options.llm_args={backend: a}"),
+            ["llm.gpu_rank_map", "backend.options.llm_args"],
+        ),
+        (EDGE, []),
+        (
+            (*EDGE, "llm.trtllm_build_flags.max_seq_len=100", "llm.trtllm_checkpoint_flags.kv_cache_dtype=int8"),
+            ["llm.trtllm_build_flags.max_seq_len", "llm.trtllm_checkpoint_flags.kv_cache_dtype"],
+        ),
+        (
+            (*EDGE, "runtime.gpu_indices=[1]", "benchmark.options.min_output_tokens=2"),
+            ["runtime.gpu_indices", "benchmark.options.min_output_tokens"],
+        ),
+    ],
+)
+def test_all_that_a_backend_cannot_be_is_said_at_once(make_workload, overrides, paths):
+    workload = make_workload("benchmark=llama3.1-8b", "tuned_round=none", *overrides)
+    found = []
+    try:
+        plan_for(workload, Silent())
+    except ConfigError as error:
+        found = [problem.path for problem in error.problems]
+    assert found == paths
+
+
+def test_a_submission_has_it_in_the_report_of_its_rules(make_workload):
+    workload = make_workload("benchmark=llama3.1-8b", "backend=openai_endpoint", "mode=submission")
+    with pytest.raises(ConfigError) as raised:
+        plan_for(workload, Silent())
+    paths = [problem.path for problem in raised.value.problems]
+    assert paths[0] == "llm.trtllm_server_urls" and len(paths) > 1
