@@ -14,6 +14,7 @@ from mlperf_registry.execute.calibration import ensure_cache
 from mlperf_registry.execute.child import run_probe, run_test
 from mlperf_registry.execute.engine_cache import engine_folder, find_engine, get_engine
 from mlperf_registry.execute.host import distribution_version
+from mlperf_registry.execute.length import length_of
 from mlperf_registry.execute.model import find_model
 from mlperf_registry.execute.numa import require_numa
 from mlperf_registry.execute.progress import Progress
@@ -281,7 +282,7 @@ def _run_one(run: Run, name: str, progress: Progress) -> TestEnd:
         log=folder / f"{name}.log",
         load_seconds=run.workload.runtime.load_timeout / 1000,
         stall_seconds=run.workload.runtime.stall_timeout / 1000,
-        minimum=test.settings.min_duration_ms / 1000 if test.mode == "PerformanceOnly" else 0.0,
+        length=length_of(test, run.workload.scored.data.sample_count),
         progress=progress,
     )
     return read_test_end(folder, test, done)
@@ -290,6 +291,6 @@ def _run_one(run: Run, name: str, progress: Progress) -> TestEnd:
 def _describe(workload: Workload, test: LoadGenTest) -> str:
     name = f"{workload.benchmark.id} {workload.scenario.name}"
     if test.mode == "AccuracyOnly":
-        count = test.settings.accuracy_sample_count_override or workload.data.sample_count
+        count = test.settings.accuracy_sample_count_override or workload.scored.data.sample_count
         return f"{name}, all {count:,} samples"
     return f"{name}, {test.settings.min_duration_ms / 1000:g} s or more"

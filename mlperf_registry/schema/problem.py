@@ -73,7 +73,23 @@ class NotReady(MlperfError):
     exit_code = 3
 
 
+class WrongFile(MlperfError):
+    """The content of a file is at fault: bad input where a flag of the command line names that file."""
+
+
+class WrongData(WrongFile, NotReady):
+    """The file of a data set is damaged, or is not the one that is asked for."""
+
+    exit_code = 3
+
+
 class RunFailed(MlperfError):
     """A build or a run started and did not end well (exit code 1)."""
+
+    exit_code = 1
+
+
+class WrongLog(WrongFile, RunFailed):
+    """A log of LoadGen is damaged, or is of something else."""
 
     exit_code = 1

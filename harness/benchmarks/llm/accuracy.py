@@ -14,6 +14,7 @@ from harness.benchmarks.llm.data import Prompts
 from harness.benchmarks.llm.exact_match import judge_of, last_number, needle, question, repeats_of
 from harness.benchmarks.llm.rouge import Rouge, rouge
 from harness.benchmarks.llm.sentences import one_a_line
+from harness.benchmarks.llm.vocabulary import require_answers
 from mlperf_registry.schema.benchmarks.llm import Evaluation, LlmOptions
 from mlperf_registry.schema.problem import NotReady, RunFailed
 
@@ -80,9 +81,11 @@ def score(log: Path, dataset: Prompts, options: LlmOptions, dtype: LogType | Non
     if not dataset.references:
         raise NotReady("benchmark.options.reference_column is not set: nothing says which answers are right.")
     answers = read_answers(log, len(dataset), dtype)
+    tokenizer = dataset.open_tokenizer()
+    require_answers(tokenizer, log, answers.indices, answers.tokens)
     marked = Marked(
         answers,
-        dataset.open_tokenizer().decode(answers.tokens, special=options.evaluation == "harmony"),
+        tokenizer.decode(answers.tokens, special=options.evaluation == "harmony"),
         [str(dataset.references[index]) for index in answers.indices],
         [str(dataset.kinds[index]) for index in answers.indices] if dataset.kinds else [],
         options,

@@ -16,9 +16,10 @@ from harness.benchmarks.llm.prompts import prompt_texts, prompt_tokens
 from harness.benchmarks.llm.sentences import require_splitter
 from harness.benchmarks.llm.table import Table, column, read_table
 from harness.benchmarks.llm.tokenizer import Tokenizer, find_tokenizer, open_tokenizer
+from harness.benchmarks.llm.vocabulary import require_model, require_prompts
 from mlperf_registry.roots import resolve_file
 from mlperf_registry.schema.benchmarks.llm import LlmOptions
-from mlperf_registry.schema.problem import NotReady
+from mlperf_registry.schema.problem import WrongData
 from mlperf_registry.schema.sections import Data
 from mlperf_registry.schema.workload import Workload
 
@@ -38,7 +39,7 @@ class Prompts:
     identities: Sequence[str]
     """Name of each sample; empty where the data set names none."""
     open_tokenizer: Callable[[], Tokenizer]
-    """The model's tokeniser; raises NotReady."""
+    """The model's tokeniser; raises NotReady and ConfigError."""
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -55,12 +56,11 @@ def open_dataset(workload: Workload, scratch: Path | None) -> Prompts:
     """The prompts of a workload; where it is to be scored, what scoring takes is there too.
 
     Raises:
-        ConfigError: when the options contradict each other.
+        ConfigError: when the options contradict each other, or the tokeniser is another model's.
         NotReady: when a file or package is missing, or the file is not what the options describe.
     """
     prompts = open_prompts(workload, scratch)
     if _is_scored(workload):
-        prompts.open_tokenizer()
         require_splitter(workload.benchmark.options.sentence_splitter)
     return prompts
 
@@ -72,12 +72,17 @@ def open_prompts(workload: Workload, scratch: Path | None) -> Prompts:
 
     @cache
     def tokenizer() -> Tokenizer:
-        return open_tokenizer(find_tokenizer(model, scratch))
+        found = open_tokenizer(find_tokenizer(model, scratch))
+        require_model(found, model, scratch)
+        return found
 
     table = _as_many(read_table(path), data, path)
     texts = prompt_texts(table, options, path)
+    tokens = prompt_tokens(table, texts, options, path, tokenizer)
+    if options.tokens_column is None or _is_scored(workload):
+        require_prompts(tokenizer(), tokens, texts, path)
     return Prompts(
-        tokens=prompt_tokens(table, texts, options, path, tokenizer),
+        tokens=tokens,
         texts=None if texts is None else _utf8(texts, path),
         references=_optional(table, options, "reference_column", path) if _is_scored(workload) else (),
         kinds=_optional(table, options, "kind_column", path),
@@ -107,7 +112,7 @@ def _as_many(table: Table, data: Data, path: Path) -> Table:
     if data.sample_count is None or data.sample_count == rows:
         return table
     if data.sample_count > rows:
-        raise NotReady(
+        raise WrongData(
             f"{path} has {rows:,} samples, and data.sample_count says {data.sample_count:,}: it is another data set, "
             f"or not whole. Get it: {data.source or 'again'}. To run with those {rows:,}, set data.sample_count={rows}."
         )
@@ -125,7 +130,7 @@ def _utf8(texts: Sequence[str], path: Path) -> Ragged:
         try:
             rows.append(text.encode())
         except UnicodeEncodeError as error:  # half a pair of surrogates, which JSON and pickles can hold
-            raise NotReady(
+            raise WrongData(
                 f"{path}: the prompt of sample {number} is no text ({error}). Get the file again."
             ) from error
     offsets = np.zeros(len(rows) + 1, np.int64)

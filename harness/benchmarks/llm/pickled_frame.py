@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from mlperf_registry.schema.problem import NotReady
+from mlperf_registry.schema.problem import WrongData
 
 
 class _StandIn:
@@ -182,15 +182,15 @@ def read_pickled_frame(content: bytes) -> dict[str, list[Any]]:
     """Column name to the values of each row.
 
     Raises:
-        NotReady: when the content is no DataFrame, damaged, or asks for anything beyond data.
+        WrongData: when the content is no DataFrame, damaged, or asks for anything beyond data.
     """
     try:
         frame = _Reader(io.BytesIO(content)).load()
         return _columns(frame)
-    except NotReady:
+    except WrongData:
         raise
     except Exception as error:  # a file of someone else's may break in any way
-        raise NotReady(
+        raise WrongData(
             f"it is no pickled DataFrame that can be read without running it: {error or type(error).__name__}. If you "
             'trust it, convert it: python -c "import pandas, sys; pandas.read_pickle(sys.argv[1]).to_json(sys.argv[2], '
             "orient='records')\" FILE.pkl FILE.json"

@@ -13,7 +13,7 @@ from harness.benchmarks.dataset import Ragged
 from harness.benchmarks.llm.table import Table, column
 from harness.benchmarks.llm.tokenizer import Tokenizer
 from mlperf_registry.schema.benchmarks.llm import LlmOptions
-from mlperf_registry.schema.problem import ConfigError, NotReady, Problem
+from mlperf_registry.schema.problem import ConfigError, Problem, WrongData
 
 _LARGEST_TOKEN = 2**31 - 1
 
@@ -23,7 +23,7 @@ def prompt_texts(table: Table, options: LlmOptions, path: Path) -> list[str] | N
 
     Raises:
         ConfigError: when the template is no template.
-        NotReady: when a column is missing, or is no text.
+        WrongData: when a column is missing, or is no text.
     """
     if options.text_column is None:
         return None
@@ -49,7 +49,8 @@ def prompt_tokens(
 
     Raises:
         ConfigError: when neither tokens nor text are named.
-        NotReady: when the tokens are none, or the tokeniser is missing.
+        WrongData: when the tokens are none.
+        NotReady: when the tokeniser is missing.
     """
     if options.tokens_column is not None:
         rows: Sequence[Any] = column(table, options.tokens_column, path, "tokens_column")
@@ -61,7 +62,7 @@ def prompt_tokens(
     try:
         return _ragged(rows, options.max_input_tokens)
     except (TypeError, ValueError) as error:
-        raise NotReady(f"{path}: {error}. Get it again, or name the column that holds tokens.") from error
+        raise WrongData(f"{path}: {error}. Get it again, or name the column that holds tokens.") from error
 
 
 def _ragged(lists: Sequence[Any], longest: int | None) -> Ragged:
@@ -83,12 +84,16 @@ def _ragged(lists: Sequence[Any], longest: int | None) -> Ragged:
 def _names(template: str) -> list[str]:
     """The columns that a template names, each once."""
     try:
-        found = [name for _, name, _, _ in Formatter().parse(template) if name is not None]
+        found = [
+            f"{name}{'' if conversion is None else f'!{conversion}'}{form and f':{form}'}"
+            for _, name, form, conversion in Formatter().parse(template)
+            if name is not None
+        ]
     except ValueError as error:
         raise ConfigError([Problem("benchmark.options.prompt_template", f"is no template: {error}")]) from error
     odd = next((name for name in found if not name.isidentifier()), None)
     if odd is not None:
-        message = f"has {{{odd}}}, where the name of a column belongs; a brace itself is written twice"
+        message = f"has {{{odd}}}, where the name of a column belongs and nothing else; a brace itself is written twice"
         raise ConfigError([Problem("benchmark.options.prompt_template", message)])
     return list(dict.fromkeys(found))
 
@@ -97,5 +102,5 @@ def _texts(table: Table, name: str, path: Path) -> list[str]:
     found = list(column(table, name, path, "text_column"))
     odd = next((row for row, text in enumerate(found) if not isinstance(text, str)), None)
     if odd is not None:
-        raise NotReady(f"{path}: {name} of sample {odd} is no text. Get the file again.")
+        raise WrongData(f"{path}: {name} of sample {odd} is no text. Get the file again.")
     return found

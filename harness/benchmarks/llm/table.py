@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.benchmarks.llm.pickled_frame import read_pickled_frame
-from mlperf_registry.schema.problem import NotReady
+from mlperf_registry.schema.problem import NotReady, WrongData
 
 Table = dict[str, Sequence[Any]]
 """Column name to the values of each row."""
@@ -23,14 +23,15 @@ def read_table(path: Path) -> Table:
     """Every column of a file: a JSON array of records, JSON lines, a pickled DataFrame or Parquet, each also gzipped.
 
     Raises:
-        NotReady: when the file cannot be read, or is none of these.
+        WrongData: when the file cannot be read, or is none of these.
+        NotReady: when the package that reads it is not installed.
     """
     try:
         content = path.read_bytes()
         if content.startswith(_GZIP):
             content = gzip.decompress(content)
     except (OSError, EOFError, zlib.error) as error:
-        raise NotReady(f"{path} cannot be read: {error}. Get it again.") from error
+        raise WrongData(f"{path} cannot be read: {error}. Get it again.") from error
     try:
         if content.startswith(_PARQUET):
             return _parquet(content)
@@ -38,17 +39,17 @@ def read_table(path: Path) -> Table:
             return dict(read_pickled_frame(content))
         return _records(content)
     except NotReady as error:
-        raise NotReady(f"{path} is not read: {error}") from error
+        raise type(error)(f"{path} is not read: {error}") from error
 
 
 def column(table: Table, name: str, path: Path, option: str) -> Sequence[Any]:
     """One column.
 
     Raises:
-        NotReady: when the table has none of that name.
+        WrongData: when the table has none of that name.
     """
     if name not in table:
-        raise NotReady(
+        raise WrongData(
             f"{path} has no column {name!r}, only {', '.join(table)}: it is another file than benchmark.options."
             f"{option} speaks of. Get the right one, or name the column that it has."
         )
@@ -62,12 +63,12 @@ def _records(content: bytes) -> Table:
         try:
             records = [json.loads(line) for line in content.splitlines() if line.strip()]
         except (ValueError, RecursionError) as error:
-            raise NotReady(f"it is neither JSON ({error}) nor a pickle, nor Parquet. Get it again.") from error
+            raise WrongData(f"it is neither JSON ({error}) nor a pickle, nor Parquet. Get it again.") from error
     if not isinstance(records, list) or not records or not all(isinstance(record, dict) for record in records):
-        raise NotReady("its JSON is no array of records. Get it again.")
+        raise WrongData("its JSON is no array of records. Get it again.")
     lacking = next((row for row, record in enumerate(records) if record.keys() != records[0].keys()), None)
     if lacking is not None:
-        raise NotReady(f"record {lacking} has other fields than the first. Get the file again.")
+        raise WrongData(f"record {lacking} has other fields than the first. Get the file again.")
     return {name: [record[name] for record in records] for name in records[0]}
 
 
@@ -79,5 +80,5 @@ def _parquet(content: bytes) -> Table:
     try:
         found = parquet.read_table(io.BytesIO(content))
     except (OSError, ValueError) as error:
-        raise NotReady(f"it is a damaged Parquet file: {error}. Get it again.") from error
+        raise WrongData(f"it is a damaged Parquet file: {error}. Get it again.") from error
     return {str(name): found.column(name).to_pylist() for name in found.column_names}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy.typing as npt
 from harness.benchmarks.llm.gguf_tokenizer import load_gguf_tokenizer
 from harness.benchmarks.llm.installed import import_extra
 from mlperf_registry.roots import resolve_path
-from mlperf_registry.schema.problem import NotReady, RunFailed
+from mlperf_registry.schema.problem import NotReady
 from mlperf_registry.schema.sections import Model
 
 TOKENIZER_FILE = "tokenizer.json"
@@ -36,7 +37,7 @@ _CLEANED = (
 """What ``clean_up_tokenization_spaces`` of transformers replaces, in its order."""
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, slots=False)
 class Tokenizer:
     """Turns text into tokens and back."""
 
@@ -46,23 +47,23 @@ class Tokenizer:
     cleans: bool
     """Whether decoding takes out blanks before punctuation, as transformers does for this model."""
 
+    @cached_property
+    def size(self) -> int:
+        """The largest token id, and one."""
+        return 1 + max(self._made.get_vocab(with_added_tokens=True).values(), default=-1)
+
+    def stranger(self, tokens: npt.NDArray[np.integer[Any]]) -> int | None:
+        """The first of the numbers that is no token id; None where all are."""
+        outside = tokens[(tokens < 0) | (tokens >= self.size)]
+        return int(outside[0]) if outside.size else None
+
     def encode(self, texts: Sequence[str], *, special: bool = True) -> list[npt.NDArray[np.int32]]:
         """Token ids of each text, with the tokens that the model begins a text with if ``special``."""
         made = self._made.encode_batch_fast(list(texts), add_special_tokens=special)
         return [np.array(one.ids, np.int32) for one in made]
 
     def decode(self, answers: Sequence[npt.NDArray[np.integer[Any]]], *, special: bool = False) -> list[str]:
-        """Text of each answer, with its special tokens if ``special``.
-
-        Raises:
-            RunFailed: when there is a negative number among the tokens.
-        """
-        negative = next((place for place, answer in enumerate(answers) if answer.size and answer.min() < 0), None)
-        if negative is not None:
-            raise RunFailed(
-                f"Answer {negative} holds {answers[negative].min()}, which is no token id: are the answers of another "
-                "number format? See --dtype."
-            )
+        """Text of each answer, all of whose numbers are token ids, with its special tokens if ``special``."""
         texts = self._made.decode_batch([answer.tolist() for answer in answers], skip_special_tokens=not special)
         return [_cleaned(text) for text in texts] if self.cleans else list(texts)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.benchmarks.accuracy_log import read_accuracy_log
-from mlperf_registry.schema.problem import RunFailed
+from mlperf_registry.schema.problem import WrongLog
 
 
 def entry(index: int, response: bytes, seq: int = 0) -> dict[str, object]:
@@ -35,6 +35,8 @@ def test_the_first_of_repeated_samples_counts(tmp_path: Path) -> None:
         ("[\n]\n", "no responses"),
         ('[{"seq_id": 0, "qsl_idx": 1}]', "not LoadGen's"),
         ('[{"seq_id": 0, "qsl_idx": 1, "data": "0"}]', "not LoadGen's"),
+        ('[{"seq_id": 0, "qsl_idx": "one", "data": "00"}]', "Entry 0 .* is not LoadGen's"),
+        ('{"a": 1}', "not LoadGen's"),
         ("[1]", "not LoadGen's"),
         ("7", "not LoadGen's"),
     ],
@@ -42,10 +44,11 @@ def test_the_first_of_repeated_samples_counts(tmp_path: Path) -> None:
 def test_a_broken_log_is_a_sentence(tmp_path: Path, content: str, said: str) -> None:
     log = tmp_path / "mlperf_log_accuracy.json"
     log.write_text(content)
-    with pytest.raises(RunFailed, match=said):
+    with pytest.raises(WrongLog, match=said) as failed:
         read_accuracy_log(log)
+    assert "Error(" not in str(failed.value)
 
 
 def test_a_missing_log_is_a_sentence(tmp_path: Path) -> None:
-    with pytest.raises(RunFailed, match="cannot be read"):
+    with pytest.raises(WrongLog, match="cannot be read"):
         read_accuracy_log(tmp_path / "mlperf_log_accuracy.json")

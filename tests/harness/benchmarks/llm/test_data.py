@@ -119,7 +119,7 @@ def test_damaged_json(workload, tmp_path, content):
         open_dataset(attrs.evolve(found, data=attrs.evolve(found.data, path=str(path))), None)
 
 
-@pytest.mark.parametrize("template", ["{", "{0}", "{input.x}", "{}"])
+@pytest.mark.parametrize("template", ["{", "{0}", "{input.x}", "{}", "{input:d}", "{input!x}"])
 def test_a_template_that_is_none(workload, template):
     with pytest.raises(ConfigError, match="prompt_template"):
         open_dataset(workload("llama3.1-8b", SAMPLES, prompt_template=template), None)
