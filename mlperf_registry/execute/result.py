@@ -15,7 +15,7 @@ from mlperf_registry.execute.departures import departures
 from mlperf_registry.execute.host import host_facts, library_versions, versions
 from mlperf_registry.execute.run_folder import RunFolder
 from mlperf_registry.rules.plan import headline_metric
-from mlperf_registry.schema.plan import AccuracyBound, Plan
+from mlperf_registry.schema.plan import Plan
 from mlperf_registry.schema.problem import ConfigError, RunFailed
 from mlperf_registry.schema.result import RESULT_SCHEMA, Accuracy, EngineUsed, RunResult
 from mlperf_registry.schema.run import LoadGenTest, Run
@@ -76,8 +76,15 @@ def score_accuracy(run: Run, plan: Plan) -> Accuracy:
     if metric not in score.values:
         raise RunFailed(f"The accuracy code of {family} gave {', '.join(score.values)}, and {metric} decides.")
     target = next((bound.min for bound in plan.accuracy_bounds if bound.metric == metric), None)
-    passed = score.samples == len(dataset) and all(_holds(bound, score.values) for bound in plan.accuracy_bounds)
-    return Accuracy(metric=metric, value=score.values[metric], target=target, passed=passed, samples=score.samples)
+    kept = {bound.metric: bound.kept_by(score.values) for bound in plan.accuracy_bounds}
+    return Accuracy(
+        metric=metric,
+        value=score.values[metric],
+        target=target,
+        passed=score.samples == len(dataset) and False not in kept.values(),
+        samples=score.samples,
+        unscored=tuple(name for name, holds in kept.items() if holds is None),
+    )
 
 
 def make_result(
@@ -100,7 +107,7 @@ def make_result(
         accuracy = attrs.evolve(accuracy, passed=False)
     full = not workload.benchmark.mini and workload.model.weights == "trained"
     # Without a bound accuracy is missed by nobody, and nothing says that the result may be compared.
-    accurate = accuracy is not None and accuracy.passed and accuracy.target is not None
+    accurate = accuracy is not None and accuracy.passed and accuracy.target is not None and not accuracy.unscored
     settings = plan.performance
     plugin = plugins.backend(workload.backend.name)
     return RunResult(
@@ -193,10 +200,3 @@ def _validity(performance: TestEnd | None, accuracy_run: TestEnd | None) -> tupl
     if verdict != "VALID":
         reasons += performance.log.invalid_reasons or (f"LoadGen says {verdict or 'nothing'}",)
     return not reasons, tuple(dict.fromkeys((*reasons, *inaccurate)))
-
-
-def _holds(bound: AccuracyBound, values: dict[str, float]) -> bool:
-    value = values.get(bound.metric)
-    if value is None:
-        return False
-    return (bound.min is None or value >= bound.min) and (bound.max is None or value <= bound.max)

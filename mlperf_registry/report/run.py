@@ -21,7 +21,17 @@ from mlperf_registry.report.samples import (
     load_samples,
     throughput,
 )
-from mlperf_registry.report.verdict import caveats, headline, metric_name, obstacles, percentile_of, subject, validity
+from mlperf_registry.report.verdict import (
+    accuracy_verdict,
+    caveats,
+    headline,
+    metric_name,
+    obstacles,
+    percentile_of,
+    subject,
+    unscored,
+    validity,
+)
 from mlperf_registry.schema.plan import LoadGenSettings
 from mlperf_registry.schema.result import Accuracy, RunResult
 
@@ -116,10 +126,10 @@ def _accuracy(accuracy: Accuracy | None, unit: str) -> Html:
     heading = tag("p", "Accuracy" if accuracy is None else f"Accuracy: {accuracy.metric}", class_="what")
     if accuracy is None:
         return tag("section", heading, tag("p", "not measured", class_="middle soft-text"), class_="card")
-    badge = tag(
-        "span", "PASSED" if accuracy.passed else "MISSED", class_=f"badge {'good' if accuracy.passed else 'bad'}"
-    )
-    scored = tag("p", f"{accuracy.samples:,} samples scored", class_="note")
+    verdict = accuracy_verdict(accuracy)
+    badge = tag("span", verdict.word, class_=f"badge {verdict.tone}")
+    lack = f"; {unscored(accuracy)}" if accuracy.unscored else ""
+    scored = tag("p", f"{accuracy.samples:,} samples scored{lack}", class_="note")
     value = tag("p", precise(accuracy.value), tag("small", unit), badge, class_="middle")
     if accuracy.target is None:
         return tag(

@@ -9,6 +9,7 @@ from mlperf_registry.report.numbers import duration, figure, precise, rank
 from mlperf_registry.report.points import Point, assignments, best_point, swept
 from mlperf_registry.report.verdict import (
     accuracy_line,
+    accuracy_verdict,
     caveats,
     headline,
     metric_name,
@@ -46,7 +47,7 @@ def run_summary(result: RunResult, *, accuracy_unit: str = "") -> Group:
     if result.accuracy is None:
         rows.append(("accuracy", Text("not measured")))
     else:
-        style = "green" if result.accuracy.passed else "red"
+        style = _STYLE[accuracy_verdict(result.accuracy).tone]
         rows.append(("accuracy", Text(accuracy_line(result.accuracy, accuracy_unit), style)))
     if result.submittable:
         rows.append(("submittable", Text(f"yes, under the rules of {result.round}", "green")))
@@ -92,7 +93,7 @@ def multirun_table(points: Sequence[Point]) -> Table:
         shown = "" if metric is None else f"{'★ ' if index == best else ''}{figure(metric.value, metric.unit)}"
         accuracy = Text("")
         if result.accuracy is not None:
-            accuracy = Text(precise(result.accuracy.value), "green" if result.accuracy.passed else "red")
+            accuracy = Text(precise(result.accuracy.value), _STYLE[accuracy_verdict(result.accuracy).tone])
         word = Text(verdict.word, _STYLE[verdict.tone])
         table.add_row(
             f"{index + 1}", *told, Text(shown, "bold"), word, accuracy, Text("; ".join(result.reasons), "red")

@@ -101,6 +101,8 @@ def obstacles(result: RunResult) -> tuple[str, ...]:
         found.append("There was no accuracy run.")
     elif not result.accuracy.passed:
         found.append("Accuracy did not pass.")
+    elif result.accuracy.unscored:
+        found.append(f"Accuracy is incomplete: {unscored(result.accuracy)}")
     elif result.accuracy.target is None:
         found.append("No round gives an accuracy target for it.")
     if result.mini:
@@ -114,6 +116,19 @@ def obstacles(result: RunResult) -> tuple[str, ...]:
     return tuple(found) or ("The result does not record a reason.",)
 
 
+def accuracy_verdict(accuracy: Accuracy) -> Verdict:
+    """Whether accuracy was met, as far as it was scored."""
+    if not accuracy.passed:
+        return Verdict("MISSED", "bad")
+    return Verdict("INCOMPLETE", "warn") if accuracy.unscored else Verdict("PASSED", "good")
+
+
+def unscored(accuracy: Accuracy) -> str:
+    """What is missing for a verdict, and who has it."""
+    names = ", ".join(accuracy.unscored)
+    return f"{names} not scored here. The container of MLPerf's reference implementation scores all of the log."
+
+
 def accuracy_line(accuracy: Accuracy, unit: str = "") -> str:
     """Value against target in one line."""
     reached = f"{accuracy.metric} {precise(accuracy.value)} {unit}".rstrip()
@@ -121,7 +136,8 @@ def accuracy_line(accuracy: Accuracy, unit: str = "") -> str:
         return f"{reached}, no target given"
     relation = "meets" if accuracy.value >= accuracy.target else "misses"
     doubt = "" if accuracy.passed or relation == "misses" else ", and does not pass all the same"
-    return f"{reached}, {relation} the target of {precise(accuracy.target)} {unit}".rstrip() + doubt
+    line = f"{reached}, {relation} the target of {precise(accuracy.target)} {unit}".rstrip() + doubt
+    return f"{line}; {unscored(accuracy)}" if accuracy.unscored else line
 
 
 def percentile_of(key: str) -> float | None:

@@ -132,14 +132,21 @@ def _performance_sample_count(case: Case) -> str | None:
     least, value = case.benchmark.performance_sample_count, case.settings.performance_sample_count_override
     if case.workload.benchmark.mini:
         least = min(least, case.workload.data.sample_count or least)
-    return None if value >= least else f"must be {least} or more, is {value}"
+    if value >= least:
+        return None
+    return f"must be {least} or more, is {value}{', which is all of the set' if _more_than_all(case) else ''}"
 
 
 def _samples_exist(case: Case) -> str | None:
+    if not _more_than_all(case) or _performance_sample_count(case) is not None:
+        return None  # a set that is too small is said once
     most, asked = set_size(case.workload, case.benchmark), case.workload.loadgen.performance_sample_count_override
-    if most is None or asked is None or asked <= most:
-        return None
     return f"must be {most} or less, is {asked}: the set has no more, and a run holds those"
+
+
+def _more_than_all(case: Case) -> bool:
+    most, asked = set_size(case.workload, case.benchmark), case.workload.loadgen.performance_sample_count_override
+    return most is not None and asked is not None and asked > most
 
 
 def _seed(name: Literal["qsl", "sample_index", "schedule"]) -> Rule:
@@ -238,6 +245,13 @@ def _answer_length(case: Case) -> str | None:
     }
     wrong = [f"{name} must be {asked}" for name, asked in wanted.items() if getattr(options, name) != asked]
     return " and ".join(wrong) or None
+
+
+def _sentence_splitter(case: Case) -> str | None:
+    options = case.workload.benchmark.options
+    if case.workload.benchmark.mini or not isinstance(options, LlmOptions) or options.sentence_splitter == "punkt":
+        return None
+    return f"must be punkt, is {options.sentence_splitter}: rougeLsum and gen_len come out differently"
 
 
 def _kv_cache_reuse(case: Case) -> str | None:
@@ -431,6 +445,15 @@ RULES: tuple[Rule, ...] = (
         check=_answer_length,
         reason="The length of answers is most of the work, so everyone's answers end alike.",
         citation="{rules}, Benchmarks",
+    ),
+    Rule(
+        id="sentence-splitter",
+        path="benchmark.options.sentence_splitter",
+        judges="values",
+        divisions=_CLOSED,
+        check=_sentence_splitter,
+        reason="The reference that accuracy is held against was scored with sentences as nltk's model finds them.",
+        citation="{rules}, Benchmarks, and {checker}, MODEL_CONFIG",
     ),
     Rule(
         id="kv-cache-reuse",

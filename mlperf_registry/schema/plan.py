@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 import attrs
@@ -69,6 +70,13 @@ class AccuracyBound:
     metric: str = knob("Name as the round's data spells it.")
     min: float | None = knob("Lowest passing value.", default=None)
     max: float | None = knob("Highest passing value.", default=None)
+
+    def kept_by(self, values: Mapping[str, float]) -> bool | None:
+        """Whether the scores of a log, by metric, keep it; None where the metric was not scored."""
+        value = values.get(self.metric)
+        if value is None:
+            return None
+        return (self.min is None or value >= self.min) and (self.max is None or value <= self.max)
 
 
 @attrs.frozen(kw_only=True)

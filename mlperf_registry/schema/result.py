@@ -29,8 +29,11 @@ class Accuracy:
     metric: str = knob("Metric that decides.")
     value: float = knob("Value reached.")
     target: float | None = knob("Value to reach; absent where no round gives one.", default=None)
-    passed: bool = knob("Whether every bound holds.")
+    passed: bool = knob("Whether every bound holds whose metric was scored.")
     samples: int = knob("Samples scored.")
+    unscored: tuple[str, ...] = knob(
+        "Metrics that have a bound and were not scored here: such a result is not complete.", default=()
+    )
 
 
 @attrs.frozen(kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 from pathlib import Path
+from types import SimpleNamespace
 
 import attrs
 import pytest
@@ -15,7 +16,7 @@ from mlperf_registry.execute.result import make_result, read_result, read_test_e
 from mlperf_registry.execute.run_folder import RunFolder
 from mlperf_registry.rules.plan import make_plan
 from mlperf_registry.schema.engine import Engine
-from mlperf_registry.schema.plan import LoadGenSettings
+from mlperf_registry.schema.plan import AccuracyBound, LoadGenSettings
 from mlperf_registry.schema.problem import RunFailed
 from mlperf_registry.schema.result import Accuracy
 from mlperf_registry.schema.run import LoadGenTest, Run
@@ -194,14 +195,46 @@ def test_a_folder_in_place_of_a_result_is_a_sentence(tmp_path):
         read_result(tmp_path)
 
 
-@pytest.mark.parametrize(("target", "submittable"), [(91.0, True), (None, False)])
-def test_without_a_target_nothing_is_submittable(result_of, target, submittable):
+@pytest.mark.parametrize(
+    ("changes", "submittable"), [({}, True), ({"target": None}, False), ({"unscored": ("mbxp_accuracy",)}, False)]
+)
+def test_without_a_target_or_all_of_the_score_nothing_is_submittable(result_of, changes, submittable):
     def full(plan):
         benchmark = attrs.evolve(plan.workload.benchmark, mini=False)
         return attrs.evolve(plan, breaches=(), workload=attrs.evolve(plan.workload, benchmark=benchmark))
 
     result = result_of(
-        end(log("server"), ()), end(log("offline_accuracy"), ()), attrs.evolve(ACCURACY, target=target), change=full
+        end(log("server"), ()), end(log("offline_accuracy"), ()), attrs.evolve(ACCURACY, **changes), change=full
     )
     assert result.accuracy.passed is True
     assert result.submittable is submittable
+
+
+@pytest.mark.parametrize(
+    ("values", "passed", "unscored"),
+    [
+        ({"acc": 91.0, "mbxp": 60.0}, True, ()),
+        ({"acc": 91.0}, True, ("mbxp",)),
+        ({"acc": 89.0}, False, ("mbxp",)),
+        ({"acc": 91.0, "mbxp": 50.0}, False, ()),
+    ],
+)
+def test_a_metric_that_is_not_scored_here_is_not_a_missed_one(
+    make_workload, monkeypatch, tmp_path, values, passed, unscored
+):
+    workload = make_workload()
+    bounds = (AccuracyBound(metric="acc", min=90.0), AccuracyBound(metric="mbxp", min=59.5))
+    plan = attrs.evolve(make_plan(workload), accuracy_bounds=bounds)
+    (tmp_path / "accuracy").mkdir()
+    run = SimpleNamespace(
+        workload=attrs.evolve(workload, benchmark=attrs.evolve(workload.benchmark, accuracy_metric="acc")),
+        scratch=None,
+        folder=str(tmp_path),
+        tests={"accuracy": SimpleNamespace(log_dir="accuracy")},
+    )
+    monkeypatch.setattr(results.plugins, "open_dataset", lambda *_: range(10))
+    monkeypatch.setattr(
+        results.plugins, "accuracy_scorer", lambda _: lambda *_: SimpleNamespace(values=values, samples=10, text="")
+    )
+    scored = results.score_accuracy(run, plan)
+    assert (scored.passed, scored.unscored) == (passed, unscored)

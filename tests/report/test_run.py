@@ -11,6 +11,7 @@ import pytest
 
 from mlperf_registry.report.provenance import ProvenanceRow
 from mlperf_registry.report.run import write_run_report
+from mlperf_registry.report.verdict import obstacles
 from mlperf_registry.schema.plan import Breach, LoadGenSettings
 from mlperf_registry.schema.result import Accuracy, EngineUsed, Metric, RunResult
 
@@ -75,6 +76,14 @@ def test_random_weights_and_failed_accuracy_are_said(tmp_path: Path, make_result
     accuracy = Accuracy(metric="top1", value=10.2, target=90.1908, passed=False, samples=10_000)
     html = write_run_report(tmp_path, make_result(weights="random", accuracy=accuracy)).read_text()
     assert "random weights" in html and "MISSED" in html
+
+
+def test_accuracy_of_which_a_part_is_not_scored_is_incomplete(tmp_path: Path, make_result: Make) -> None:
+    accuracy = Accuracy(metric="ROUGE1", value=45.6, target=45.1, passed=True, samples=15_000, unscored=("mbxp",))
+    result = make_result(accuracy=accuracy)
+    html = write_run_report(tmp_path, result).read_text()
+    assert "INCOMPLETE" in html and "mbxp not scored here" in html and result.good
+    assert any(said.startswith("Accuracy is incomplete: mbxp") for said in obstacles(result))
 
 
 def test_token_runs_have_their_histograms_and_bounds(

@@ -94,6 +94,10 @@ CASES: dict[str, tuple[Values, Values]] = {
         {**LLM, "options": LlmOptions(evaluation="rouge", max_output_tokens=1024)},
         {**LLM, "options": LlmOptions(evaluation="rouge", max_output_tokens=1023)},
     ),
+    "sentence-splitter": (
+        {**LLM, "options": LlmOptions(evaluation="rouge", max_output_tokens=1024)},
+        {**LLM, "options": LlmOptions(evaluation="rouge", max_output_tokens=1024, sentence_splitter="untrained_punkt")},
+    ),
     "kv-cache-reuse": (
         {**LLM, "backend_options": VllmOptions()},
         {**LLM, "backend_options": VllmOptions(enable_prefix_caching=True)},
@@ -116,6 +120,7 @@ RELAXED_IN_OPEN = {
     "multi-stream-percentile",
     "weights-trained",
     "answer-length",
+    "sentence-splitter",
     "kv-cache-reuse",
 }
 
@@ -186,6 +191,14 @@ def test_what_an_engine_is_told_in_its_own_words_is_judged_too(
     found = make_plan(make_workload(**LLM, backend_options=options)).breaches
     assert [breach.rule for breach in found] == ([] if reuses is None else ["kv-cache-reuse"])
     assert all(f"as {reuses} does" in breach.message for breach in found)
+
+
+def test_a_set_that_is_too_small_is_said_once(make_workload: MakeWorkload) -> None:
+    found = make_plan(make_workload(**LLM, sample_count=4, performance_sample_count_override=64)).breaches
+    assert {breach.rule: breach.message for breach in found} == {
+        "dataset-size": "must be the whole set of 24576 samples, is 4",
+        "performance-sample-count": "must be 24576 or more, is 4, which is all of the set",
+    }
 
 
 @pytest.mark.parametrize("cell", LEGAL_CELLS, ids=lambda cell: "/".join(cell.values()))
