@@ -37,6 +37,6 @@ def _model(splitter: Splitter) -> Any:
             "ROUGE needs nltk's model of English sentences, which is data of its own: python -m nltk.downloader "
             "punkt_tab. Without a network: unpack punkt_tab.zip of github.com/nltk/nltk_data (packages/tokenizers) so "
             "that ~/nltk_data/tokenizers/punkt_tab/english is there, or below a folder that $NLTK_DATA names. With "
-            "benchmark.options.sentence_splitter=untrained_punkt rougeLsum and gen_len come out differently, and no such "
-            "result can be submitted to the closed division."
+            "benchmark.options.sentence_splitter=untrained_punkt rougeLsum and gen_len come out differently, and the "
+            "closed division takes no such result."
         ) from error
