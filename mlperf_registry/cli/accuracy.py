@@ -17,7 +17,7 @@ from mlperf_registry.cli.terminal import say
 from mlperf_registry.execute.job import scratch
 from mlperf_registry.rules.plan import make_plan
 from mlperf_registry.schema.nearest import nearest
-from mlperf_registry.schema.problem import ConfigError, NotReady, Problem
+from mlperf_registry.schema.problem import ConfigError, NotReady, Problem, WrongData, WrongFile
 from mlperf_registry.schema.workload import Workload
 
 if TYPE_CHECKING:
@@ -34,8 +34,12 @@ def accuracy(request: Request) -> int:
     log = _required(request)
     workload, whole = _workload(request)
     family, options = workload.benchmark.family, workload.benchmark.options
-    dataset = plugins.open_dataset(workload, scratch())
-    score = plugins.accuracy_scorer(family)(log, dataset, options, request.dtype)
+    try:
+        dataset = plugins.open_dataset(workload, scratch())
+        score = plugins.accuracy_scorer(family)(log, dataset, options, request.dtype)
+    except WrongFile as error:
+        flag = "--dataset-file" if isinstance(error, WrongData) else "--mlperf-accuracy-file"
+        raise ConfigError([Problem(flag, str(error))]) from error
     bounds = _bounds(workload, whole, answered=score.samples)
     rows = [_row(bound, score.values) for bound in bounds]
     if request.json:
@@ -67,7 +71,7 @@ def _required(request: Request) -> Path:
 
 
 def _workload(request: Request) -> tuple[Workload, int | None]:
-    """What is scored, and how many samples its benchmark has: the file given may hold fewer."""
+    """What is scored, and how many samples its benchmark has: the file given, or an override, may have fewer."""
     registry = open_registry(request.systems)
     benchmark = request.benchmark or BENCHMARK
     workload = registry.structure(registry.compose((f"benchmark={benchmark}", *overrides_of(request))))
@@ -76,9 +80,13 @@ def _workload(request: Request) -> tuple[Workload, int | None]:
         raise ConfigError([Problem("--benchmark", message, hint="mlperf run scores the others itself")])
     assert request.dataset_file is not None
     assert request.model_name is not None
-    data = attrs.evolve(workload.data, path=str(request.dataset_file.resolve()), sample_count=None)
+    whole = registry.compose((f"benchmark={benchmark}",)).tree["data"].get("sample_count")
+    asked = workload.data.sample_count
+    data = attrs.evolve(
+        workload.data, path=str(request.dataset_file.resolve()), sample_count=None if asked == whole else asked
+    )
     model = attrs.evolve(workload.model, tokenizer_path=str(find_model(request.model_name)))
-    return attrs.evolve(workload, data=data, model=model), workload.data.sample_count
+    return attrs.evolve(workload, data=data, model=model), whole
 
 
 def find_model(name: str) -> Path:

@@ -133,11 +133,12 @@ def _take(flag: Flag, value: str, given: dict[str, Any]) -> list[Problem]:
         return []
     if flag.field in _CURES:
         try:
-            is_file = Path(value).is_file()
+            is_file, is_folder = Path(value).is_file(), Path(value).is_dir()
         except (OSError, ValueError):
-            is_file = False
+            is_file = is_folder = False
         given[flag.field] = Path(value)
-        return [] if is_file else [Problem(flag.name, f"there is no file {value}", hint=_CURES[flag.field])]
+        message = f"{value} is a folder, and a file is asked for" if is_folder else f"there is no file {value}"
+        return [] if is_file else [Problem(flag.name, message, hint=_CURES[flag.field])]
     if flag.field in ("kin", "record", "model_name", "dtype", "benchmark"):
         given[flag.field] = Path(value) if flag.field == "record" else value
         return [] if value else [Problem(flag.name, f"needs a value: {flag.shown}")]

@@ -62,10 +62,31 @@ def test_json(mlperf, files):
 
 
 def test_bounds_are_held_where_every_sample_is_answered(mlperf, files):
-    answer = mlperf("accuracy", *flags(files), "--json", UNTRAINED, "data.sample_count=2")
-    assert answer.code == 1
-    passed = {row["metric"]: row["passed"] for row in answer.json["bounds"]}
-    assert passed == {"ROUGE1": True, "ROUGE2": True, "ROUGEL": True, "ROUGELSUM": True, "GEN_LEN": False}
+    of_one, entry = json.loads((files / "cnn.json").read_text())[0], json.loads((files / "log.json").read_text())[0]
+    (files / "cnn.json").write_text(json.dumps([of_one] * 240))
+    (files / "log.json").write_text(json.dumps([{**entry, "qsl_idx": place} for place in range(240)]))
+    asked = (
+        "accuracy",
+        *flags(files),
+        "--benchmark=llama3.1-8b-mini",
+        "--json",
+        "model.path=null",
+        "benchmark.options.prompt_template=null",
+    )
+    answer = mlperf(*asked)
+    assert answer.code == 0, answer.err
+    assert [row["metric"] for row in answer.json["bounds"] if row["passed"]] == ["ROUGE1"]
+    (files / "cnn.json").write_text(json.dumps([{**of_one, "output": "mat"}] * 240))
+    assert mlperf(*asked).code == 1
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_an_override_makes_no_whole_set_of_a_few_samples(mlperf, files, count):
+    entries = json.loads((files / "log.json").read_text())
+    (files / "log.json").write_text(json.dumps(entries[:count]))
+    answer = mlperf("accuracy", *flags(files), UNTRAINED, f"data.sample_count={count}")
+    assert answer.code == 0, answer.err
+    assert f"{count} of 13368 samples of llama3.1-8b: not held against bounds" in answer.err
 
 
 def test_a_model_in_hugging_faces_cache(mlperf, files, monkeypatch):
@@ -82,6 +103,7 @@ def test_a_model_in_hugging_faces_cache(mlperf, files, monkeypatch):
     [
         ({"--model-name": None}, 2, "--model-name"),
         ({"--mlperf-accuracy-file": "nowhere.json"}, 2, "there is no file nowhere.json"),
+        ({"--mlperf-accuracy-file": "."}, 2, ". is a folder, and a file is asked for"),
         ({"--dtype": "float"}, 2, "is int32 or int64, not 'float'"),
         ({"--dtype": "int16"}, 2, "int32"),
         ({"--benchmark": "llama3.1-8c"}, 2, "llama3.1-8b"),
@@ -101,8 +123,34 @@ def test_other_benchmarks_are_scored_by_their_runs(mlperf, files):
     assert "is no language model" in answer.err
 
 
-def test_a_damaged_log(mlperf, files):
-    (files / "log.json").write_text("[")
+@pytest.mark.parametrize(
+    ("name", "content", "flag", "message"),
+    [
+        ("log.json", "[", "--mlperf-accuracy-file", "cut off or damaged"),
+        ("log.json", '{"qsl_idx": 0}', "--mlperf-accuracy-file", "is not LoadGen's"),
+        (
+            "log.json",
+            '[{"qsl_idx": 0, "data": "3f420f00"}]',
+            "--mlperf-accuracy-file",
+            "holds 999999, which is no token",
+        ),
+        ("cnn.json", "[", "--dataset-file", "is not read"),
+        ("cnn.json", '[{"article": "x"}]', "--dataset-file", "has no column"),
+    ],
+)
+def test_a_wrong_file_is_bad_input_of_its_flag(mlperf, files, name, content, flag, message):
+    (files / name).write_text(content)
     answer = mlperf("accuracy", *flags(files), UNTRAINED)
-    assert answer.code == 1
-    assert "cut off or damaged" in answer.err
+    assert answer.code == 2
+    assert answer.err.startswith(f"{flag}: ")
+    assert message in answer.err
+
+
+def test_int64_is_not_scored_as_int32(mlperf, files):
+    entries = json.loads((files / "log.json").read_text())
+    answer = np.arange(1, 7, dtype=np.int64).tobytes().hex()
+    (files / "log.json").write_text(json.dumps([{**entry, "data": answer} for entry in entries]))
+    refused = mlperf("accuracy", *flags(files), "--dtype=int32", UNTRAINED)
+    assert refused.code == 2
+    assert "say --dtype int64" in refused.err
+    assert "'gen_tok_len': 12," in mlperf("accuracy", *flags(files), "--dtype=int64", UNTRAINED).out
