@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin
 from mlperf_registry.cli.answer import print_json
 from mlperf_registry.cli.request import Request
 from mlperf_registry.cli.session import settled, tell_choices
-from mlperf_registry.cli.table import table
+from mlperf_registry.cli.table import one_line, table
 from mlperf_registry.cli.terminal import say
 from mlperf_registry.schema.components import PerComponent
 from mlperf_registry.schema.nearest import nearest
@@ -60,10 +60,10 @@ def _require_component(registry: Registry, composed: Composed, path: str | None)
 
 
 def value_text(value: Any, unit: str | None) -> str:
-    """A value and its unit as one phrase; ``unset`` for none."""
+    """A value and its unit as one phrase on one line; ``unset`` for none."""
     if value is None:
         return "unset"
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    text = one_line(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return f"{text} {unit}" if unit else text
 
 

@@ -79,3 +79,12 @@ def test_system_auto_is_resolved_here_and_told(mlperf):
     answer = mlperf("explain", "system.id", "system=auto", "--json")
     assert answer.json["value"] == "generic_cpu"
     assert "system=generic_cpu: no accelerator is seen here" in answer.err
+
+
+def test_a_value_of_many_lines_is_told_on_one(mlperf):
+    path = "benchmark.options.prompt_template"
+    lines = mlperf("explain", path, "benchmark=llama3.1-8b-mini").out.splitlines()
+    assert any("system\\nYou are" in line for line in lines)
+    assert all(line == path or line.startswith("  ") for line in lines)
+    _, _, *rows = mlperf("explain", "benchmark.options", "benchmark=llama3.1-8b-mini").out.splitlines()
+    assert all(row.startswith("benchmark.options.") for row in rows)
