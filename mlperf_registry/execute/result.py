@@ -109,6 +109,8 @@ def make_result(
     # Without a bound accuracy is missed by nobody, and nothing says that the result may be compared.
     accurate = accuracy is not None and accuracy.passed and accuracy.target is not None and not accuracy.unscored
     settings = plan.performance
+    # LoadGen reports token latencies of every scenario, and holds Server's alone to a bound.
+    bounded = performance is not None and settings.scenario == "Server" and settings.use_token_latencies
     plugin = plugins.backend(workload.backend.name)
     return RunResult(
         schema=RESULT_SCHEMA,
@@ -144,6 +146,8 @@ def make_result(
         latency=performance.log.latency_percentiles() if performance else None,
         ttft=(performance.log.ttft_percentiles() or None) if performance else None,
         tpot=(performance.log.tpot_percentiles() or None) if performance else None,
+        ttft_limit=settings.ttft_latency_ns if bounded else None,
+        tpot_limit=settings.tpot_latency_ns if bounded else None,
         accuracy=accuracy,
         engine=EngineUsed(key=run.engine.key, path=run.engine.path, reused=run.engine.reused),
         versions={**versions(), **library_versions(plugin)},

@@ -11,10 +11,11 @@ from urllib.parse import quote
 
 from mlperf_registry.report import svg
 from mlperf_registry.report.markup import Html, tag
-from mlperf_registry.report.numbers import duration_unit, figure, precise
+from mlperf_registry.report.numbers import duration, duration_unit, figure, precise
 from mlperf_registry.report.page import REPORT_NAME, bullets, card, chips, page, write_page
 from mlperf_registry.report.points import Point, assignments, best_point, lower_is_better, report_link, swept
-from mlperf_registry.report.verdict import caveats, headline, metric_name, validity
+from mlperf_registry.report.token_latency import TokenLatency, measured
+from mlperf_registry.report.verdict import accuracy_verdict, caveats, headline, metric_name, validity
 from mlperf_registry.schema.quantity import parse_quantity
 from mlperf_registry.schema.result import Metric, RunResult
 
@@ -30,6 +31,7 @@ def write_multirun_report(folder: Path, points: Sequence[Point]) -> Path:
     title = _title(points)
     content = [_header(points, keys, title), _headline(points, best, keys)]
     content += [_figure(index, group, points, best, keys) for index, group in enumerate(_by_metric(points))]
+    content += _token_figures(points, keys)
     content += [_table(folder, points, best, keys), *_failures(points, keys)]
     return write_page(folder / REPORT_NAME, page(title, *content))
 
@@ -223,6 +225,42 @@ def _curve(
     )
 
 
+def _token_figures(points: Sequence[Point], keys: Sequence[str]) -> Iterable[Html]:
+    """TTFT and TPOT against one swept value, each with its limit where all points have the same."""
+    for latency in measured(points):
+        having = [point for point in points if point.result is not None and latency.of(point.result) is not None]
+        places = _numeric(having, keys)
+        if places is not None and len(set(places)) > 1:
+            yield card(
+                f"{latency.head} against {keys[0]}", tag("figure", _token_curve(latency, having, keys[0], places))
+            )
+
+
+def _token_curve(latency: TokenLatency, points: Sequence[Point], key: str, places: Sequence[float]) -> Html:
+    results = [point.result for point in points if point.result is not None]
+    values = [latency.of(result) or 0.0 for result in results]
+    limits = {latency.limit(result) for result in results}
+    limit = next(iter(limits)) if len(limits) == 1 else None
+    tips = [
+        f"{describe(point, (key,))}\n{latency.head} {duration(ns)}" for point, ns in zip(points, values, strict=True)
+    ]
+    marked = sorted(
+        (place, ns, tip, "" if latency.kept(result) else "bad")
+        for place, ns, tip, result in zip(places, values, tips, results, strict=True)
+    )
+    return svg.figure(
+        f"points-{latency.field}",
+        f"{latency.head} against {key}",
+        "; ".join(tip.replace("\n", ": ") for _, _, tip, _ in marked),
+        svg.values_axis(places, key, [assignments(point)[key] for point in points]),
+        svg.time_axis(0, max(*values, limit or 0) * 1.1, latency.head, about=5),
+        [svg.line([(place, ns) for place, ns, *_ in marked], "joined"), svg.dots(marked)],
+        levels=[] if limit is None else [svg.Marker(limit, f"limit {duration(limit, 3)}", "bound")],
+        width=_WIDE,
+        height=240,
+    )
+
+
 def _bars(number: int, group: list[Measured], best: int | None, keys: Sequence[str]) -> Html:
     edges = [place - 0.5 for place in range(len(group) + 1)]
     names = [describe(point, keys) for _, point, _, _ in group]
@@ -252,34 +290,39 @@ def _bars(number: int, group: list[Measured], best: int | None, keys: Sequence[s
 
 
 def _table(folder: Path, points: Sequence[Point], best: int | None, keys: Sequence[str]) -> Html:
-    settings = list(keys) or ["overrides"]
+    settings, tokens = list(keys) or ["overrides"], measured(points)
     names = [
         ("#", "figure"),
         *((key, "") for key in settings),
         ("figure", "figure"),
+        *((latency.head, "figure") for latency in tokens),
         ("validity", ""),
         ("accuracy", "figure"),
         ("report", ""),
     ]
     head = tag("thead", tag("tr", *(tag("th", name, scope="col", class_=css or None) for name, css in names)))
-    rows = [_row(folder, index, point, keys, starred=index == best) for index, point in enumerate(points)]
+    rows = [_row(folder, index, point, keys, tokens, starred=index == best) for index, point in enumerate(points)]
     caption = tag("caption", "Every point, in the order it ran; a click on a head sorts.")
     table = tag("table", caption, head, tag("tbody", *rows), data_sortable=True)
     return card("Points", tag("div", table, class_="scroll"))
 
 
-def _row(folder: Path, index: int, point: Point, keys: Sequence[str], *, starred: bool) -> Html:
+def _row(
+    folder: Path, index: int, point: Point, keys: Sequence[str], tokens: Sequence[TokenLatency], *, starred: bool
+) -> Html:
     values = assignments(point)
     told = [values.get(key, "default") for key in keys] or [describe(point, keys)]
     cells = [tag("td", f"{index + 1}", class_="figure"), *(tag("td", value, class_="path") for value in told)]
     result = point.result
     if result is None:
         failed = tag("td", tag("span", "failed", class_="badge bad"))
-        cells += [tag("td", "", class_="figure"), failed, tag("td", "", class_="figure"), tag("td")]
+        empty = [tag("td", "", class_="figure")] * (1 + len(tokens))
+        cells += [*empty, failed, tag("td", "", class_="figure"), tag("td")]
         return tag("tr", *cells)
     metric, verdict = point.headline, validity(result)
     shown = "" if metric is None else f"{'★ ' if starred else ''}{figure(metric.value, metric.unit)}"
     cells.append(tag("td", shown, class_="figure", data_sort="" if metric is None else repr(float(metric.value))))
+    cells += [_token_cell(result, latency) for latency in tokens]
     cells.append(tag("td", tag("span", verdict.word, class_=f"badge {verdict.tone}")))
     cells.append(_accuracy_cell(result))
     link = report_link(result, folder)
@@ -287,12 +330,21 @@ def _row(folder: Path, index: int, point: Point, keys: Sequence[str], *, starred
     return tag("tr", *cells, class_="best" if starred else None)
 
 
+def _token_cell(result: RunResult, latency: TokenLatency) -> Html:
+    value, limit = latency.of(result), latency.limit(result)
+    if value is None:
+        return tag("td", "", class_="figure", data_sort="")
+    shown = tag("span", duration(value), class_=None if latency.kept(result) else "bad-text")
+    against = "" if limit is None else tag("small", f" / {duration(limit, 3)}")
+    return tag("td", shown, against, class_="figure", data_sort=repr(float(value)))
+
+
 def _accuracy_cell(result: RunResult) -> Html:
     accuracy = result.accuracy
     if accuracy is None:
         return tag("td", "", class_="figure", data_sort="")
     target = "" if accuracy.target is None else tag("small", f" / {precise(accuracy.target)}")
-    css = "good-text" if accuracy.passed else "bad-text"
+    css = f"{tone}-text" if (tone := accuracy_verdict(accuracy).tone) in ("good", "bad") else None
     return tag(
         "td", tag("span", precise(accuracy.value), class_=css), target, class_="figure", data_sort=repr(accuracy.value)
     )

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import attrs
 
 from mlperf_registry.schema.result import Metric, RunResult
+
+_ESCAPED = re.compile(r"\\([\\()\[\]{}:=, \t])")
+"""What Hydra's sweeper puts a backslash before, so that it can parse the override again."""
 
 _TIME_UNITS = frozenset({"ns", "us", "usec", "ms", "s"})
 
@@ -63,7 +67,7 @@ def swept(points: Sequence[Point]) -> tuple[str, ...]:
 
 def assignments(point: Point) -> dict[str, str]:
     """Key to value of the point's overrides; a word without ``=`` stands for itself."""
-    return dict(override.partition("=")[::2] for override in point.overrides)
+    return dict(_ESCAPED.sub(r"\1", override).partition("=")[::2] for override in point.overrides)
 
 
 def report_link(result: RunResult, folder: Path) -> str | None:

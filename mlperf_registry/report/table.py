@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from mlperf_registry.report.numbers import duration, figure, precise, rank
 from mlperf_registry.report.points import Point, assignments, best_point, swept
+from mlperf_registry.report.token_latency import TokenLatency, measured
 from mlperf_registry.report.verdict import (
     accuracy_line,
     accuracy_verdict,
@@ -22,6 +23,7 @@ from mlperf_registry.report.verdict import (
 if TYPE_CHECKING:
     from rich.console import Group
     from rich.table import Table
+    from rich.text import Text
 
     from mlperf_registry.schema.result import RunResult
 
@@ -73,12 +75,14 @@ def multirun_table(points: Sequence[Point]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    best, keys = best_point(points), swept(points)
+    best, keys, tokens = best_point(points), swept(points), measured(points)
     table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("#", justify="right")
     for key in keys or ("overrides",):
         table.add_column(key, overflow="fold")
     table.add_column("figure", justify="right", no_wrap=True)
+    for latency in tokens:
+        table.add_column(latency.head, justify="right", no_wrap=True)
     table.add_column("validity", no_wrap=True)
     table.add_column("accuracy", justify="right", no_wrap=True)
     table.add_column("", overflow="fold")
@@ -87,7 +91,8 @@ def multirun_table(points: Sequence[Point]) -> Table:
         told = [Text(values.get(key, "default")) for key in keys] or [Text(" ".join(point.overrides))]
         result, metric = point.result, point.headline
         if result is None:
-            table.add_row(f"{index + 1}", *told, "", Text("failed", _STYLE["bad"]), "", Text(point.error or "", "red"))
+            failed = Text("failed", _STYLE["bad"])
+            table.add_row(f"{index + 1}", *told, "", *("" for _ in tokens), failed, "", Text(point.error or "", "red"))
             continue
         verdict = validity(result)
         shown = "" if metric is None else f"{'★ ' if index == best else ''}{figure(metric.value, metric.unit)}"
@@ -95,10 +100,20 @@ def multirun_table(points: Sequence[Point]) -> Table:
         if result.accuracy is not None:
             accuracy = Text(precise(result.accuracy.value), _STYLE[accuracy_verdict(result.accuracy).tone])
         word = Text(verdict.word, _STYLE[verdict.tone])
-        table.add_row(
-            f"{index + 1}", *told, Text(shown, "bold"), word, accuracy, Text("; ".join(result.reasons), "red")
-        )
+        taken = [_token_latency(result, latency) for latency in tokens]
+        why = Text("; ".join(result.reasons), "red")
+        table.add_row(f"{index + 1}", *told, Text(shown, "bold"), *taken, word, accuracy, why)
     return table
+
+
+def _token_latency(result: RunResult, latency: TokenLatency) -> Text:
+    from rich.text import Text
+
+    value, limit = latency.of(result), latency.limit(result)
+    if value is None:
+        return Text("")
+    against = "" if limit is None else f" / {duration(limit, 3)}"
+    return Text(f"{duration(value)}{against}", "" if latency.kept(result) else "red")
 
 
 def _latency(latency: dict[str, float]) -> str:

@@ -86,6 +86,8 @@ class RunResult:
     latency: dict[str, float] | None = knob("Percentile to nanoseconds, from LoadGen's summary.", default=None)
     ttft: dict[str, float] | None = knob("The same of the time to first token, of token runs.", default=None)
     tpot: dict[str, float] | None = knob("The same of the time per output token.", default=None)
+    ttft_limit: int | None = knob("What the p99 to the first token must keep, in Server.", unit="ns", default=None)
+    tpot_limit: int | None = knob("What the p99 per output token must keep, in Server.", unit="ns", default=None)
     accuracy: Accuracy | None = knob("The accuracy run, where there was one.", default=None)
     engine: EngineUsed = knob("The engine.")
     versions: dict[str, str] = knob("Distribution to version.")

@@ -238,3 +238,14 @@ def test_a_metric_that_is_not_scored_here_is_not_a_missed_one(
     )
     scored = results.score_accuracy(run, plan)
     assert (scored.passed, scored.unscored) == (passed, unscored)
+
+
+@pytest.mark.parametrize(("scenario", "limit"), [("Server", 2_000_000_000), ("Offline", None)])
+def test_a_result_says_what_token_latencies_are_held_to(result_of, scenario, limit):
+    def tokens(plan):
+        settings = attrs.evolve(
+            plan.performance, scenario=scenario, use_token_latencies=True, ttft_latency_ns=2_000_000_000
+        )
+        return attrs.evolve(plan, performance=settings)
+
+    assert result_of(end(log("server_tokens"), ()), None, None, change=tokens).ttft_limit == limit

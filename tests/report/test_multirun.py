@@ -63,3 +63,34 @@ def test_values_that_are_no_numbers_are_bars(tmp_path: Path, make_result: Callab
 def test_accuracy_only_points_have_no_plot(tmp_path: Path, make_result: Callable[..., RunResult]) -> None:
     html = write_multirun_report(tmp_path, [Point((), make_result(valid=None, metrics=()), None)]).read_text()
     assert "<svg" not in html and "accuracy only" in html
+
+
+def test_a_sweep_of_tokens_tells_which_rate_keeps_the_limits(
+    tmp_path: Path, make_result: Callable[..., RunResult]
+) -> None:
+    points = [
+        Point(
+            (f"loadgen.server_target_qps={qps}",),
+            make_result(
+                valid=qps < 8,
+                ttft={"99.00": qps * 300e6},
+                tpot={"99.00": qps * 10e6},
+                ttft_limit=2_000_000_000,
+                tpot_limit=100_000_000,
+            ),
+            None,
+        )
+        for qps in (2, 4, 8)
+    ]
+    html = write_multirun_report(tmp_path, points).read_text()
+    assert 'id="points-ttft' in html and 'id="points-tpot' in html
+    assert "limit 2.00 s" in html and "limit 100 ms" in html
+    assert '<span class="bad-text">2.400 s</span>' in html and "<span>1.200 s</span>" in html
+
+
+def test_a_chip_says_what_was_typed_and_not_what_the_sweeper_made_of_it(
+    tmp_path: Path, make_result: Callable[..., RunResult]
+) -> None:
+    given = "llm.trtllm_server_urls=[localhost\\:9100]"
+    html = write_multirun_report(tmp_path, [Point((given, f"a={a}"), make_result(), None) for a in (1, 2)]).read_text()
+    assert "[localhost:9100]" in html

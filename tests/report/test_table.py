@@ -44,3 +44,10 @@ def test_importing_the_report_imports_neither_numpy_nor_rich() -> None:
         "sys.exit(bool({'numpy', 'rich'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_sweep_of_tokens_has_their_latencies(make_result: Callable[..., RunResult]) -> None:
+    results = [make_result(ttft={"99.00": ns}, ttft_limit=2_000_000_000) for ns in (1e9, 3e9)]
+    text = _printed(multirun_table([Point((f"q={at}",), result, None) for at, result in enumerate(results)]))
+    assert "TTFT p99" in text and "TPOT p99" not in text
+    assert "1.000 s / 2.00 s" in text and "3.000 s / 2.00 s" in text
