@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from harness.backends.openai_endpoint.interface import Interface
-from harness.benchmarks.llm.tokenizer import open_tokenizer
 from harness.llm.request import Tokens
+from harness.llm.tokenizer import open_tokenizer
 
 Encode = Callable[[str], Tokens]
 """Text to token ids, without special tokens."""

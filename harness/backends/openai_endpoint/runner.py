@@ -13,9 +13,9 @@ from harness.backends.openai_endpoint.core import EndpointCore, Wanted
 from harness.backends.openai_endpoint.credentials import api_key
 from harness.backends.openai_endpoint.exchange import Limits
 from harness.backends.openai_endpoint.server import Server, free_port
-from harness.benchmarks.llm.tokenizer import find_tokenizer
 from harness.llm.core import Core
 from harness.llm.runner import LLMRunner
+from harness.llm.tokenizer import find_tokenizer
 from mlperf_registry import plugins
 from mlperf_registry.roots import resolve_path
 from mlperf_registry.schema.backends.openai_endpoint import OpenAIEndpointOptions

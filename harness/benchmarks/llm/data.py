@@ -15,8 +15,8 @@ from harness.benchmarks.dataset import Columns, Ragged
 from harness.benchmarks.llm.prompts import prompt_texts, prompt_tokens
 from harness.benchmarks.llm.sentences import require_splitter
 from harness.benchmarks.llm.table import Table, column, read_table
-from harness.benchmarks.llm.tokenizer import Tokenizer, find_tokenizer, open_tokenizer
 from harness.benchmarks.llm.vocabulary import require_model, require_prompts
+from harness.llm.tokenizer import Tokenizer, find_tokenizer, open_tokenizer
 from mlperf_registry.roots import resolve_file
 from mlperf_registry.schema.benchmarks.llm import LlmOptions
 from mlperf_registry.schema.problem import WrongData

@@ -11,7 +11,7 @@ import numpy as np
 
 from harness.benchmarks.dataset import Ragged
 from harness.benchmarks.llm.table import Table, column
-from harness.benchmarks.llm.tokenizer import Tokenizer
+from harness.llm.tokenizer import Tokenizer
 from mlperf_registry.schema.benchmarks.llm import LlmOptions
 from mlperf_registry.schema.problem import ConfigError, Problem, WrongData
 

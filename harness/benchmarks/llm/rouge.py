@@ -16,7 +16,7 @@ from typing import Any
 
 import attrs
 
-from harness.benchmarks.llm.installed import import_extra
+from harness.llm.installed import import_extra
 
 _WORD = re.compile(r"[a-z0-9]+")
 _STEMMED_FROM = 4

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any, Literal
 
-from harness.benchmarks.llm.installed import import_extra
+from harness.llm.installed import import_extra
 from mlperf_registry.schema.problem import NotReady
 
 Splitter = Literal["punkt", "untrained_punkt"]

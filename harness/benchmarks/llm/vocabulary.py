@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.benchmarks.dataset import Ragged
-from harness.benchmarks.llm.tokenizer import Tokenizer
 from harness.llm.checkpoint import CONFIG, config_of
 from harness.llm.gguf import Gguf
+from harness.llm.tokenizer import Tokenizer
 from mlperf_registry.roots import resolve_path
 from mlperf_registry.schema.problem import ConfigError, NotReady, Problem, WrongData, WrongLog
 from mlperf_registry.schema.sections import Model

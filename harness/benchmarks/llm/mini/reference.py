@@ -18,7 +18,7 @@ import torch
 import yaml
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
-from harness.benchmarks.llm.gguf_tokenizer import load_gguf_tokenizer
+from harness.llm.gguf_tokenizer import load_gguf_tokenizer
 
 HERE = Path(__file__).parent
 CONF = HERE.parents[3] / "conf/benchmark/llama3.1-8b-mini.yaml"

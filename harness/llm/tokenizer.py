@@ -12,8 +12,8 @@ import attrs
 import numpy as np
 import numpy.typing as npt
 
-from harness.benchmarks.llm.gguf_tokenizer import load_gguf_tokenizer
-from harness.benchmarks.llm.installed import import_extra
+from harness.llm.gguf_tokenizer import load_gguf_tokenizer
+from harness.llm.installed import import_extra
 from mlperf_registry.roots import resolve_path
 from mlperf_registry.schema.problem import NotReady
 from mlperf_registry.schema.sections import Model

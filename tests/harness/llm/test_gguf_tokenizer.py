@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
-
-sys.path.append(str(Path(__file__).parents[2] / "llm"))
-
 from tiny_gguf import write_llama
 
-from harness.benchmarks.llm.gguf_tokenizer import load_gguf_tokenizer
+from harness.llm.gguf_tokenizer import load_gguf_tokenizer
 from mlperf_registry.schema.problem import NotReady
 
 pytest.importorskip("tokenizers")
