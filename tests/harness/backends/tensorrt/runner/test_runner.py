@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from simulated_gpu import COMPUTE, COPY_IN, COPY_OUT, MS
+from simulated_gpu import COMPUTE, COPY_IN, COPY_OUT, MS, FastHost
 
 from harness.backends.tensorrt import lane
 from mlperf_registry.schema.problem import RunFailed
@@ -71,7 +71,15 @@ def test_answers_hold_however_streams_are_laid_out(bench, runtime, gpus):
 
 def test_the_next_batch_is_copied_while_one_executes(bench):
     made = bench(gpu={"copy_ns": MS // 4, "execute_ns": 5 * MS, "back_ns": MS})  # 4 ms to copy 16 samples
-    for _ in range(8):
+    batches, lanes, waited = 8, 3, len(made.gpu.waits)
+
+    def has_more():
+        # Whoever waits for batch n has answered n; as many as there are lanes are under way, until there are no more.
+        answered = len(made.gpu.waits) - waited - 1
+        return len(spans(made.gpu, COPY_OUT)) < min(batches, answered + lanes)
+
+    made.gpu.clock = FastHost(has_more)
+    for _ in range(batches):
         made.submit(np.arange(16))
     made.runner.drain()
     copies, executions, results = (spans(made.gpu, engine) for engine in (COPY_IN, COMPUTE, COPY_OUT))
