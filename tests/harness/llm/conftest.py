@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from functools import partial
 from pathlib import Path
 
 import pytest
-
-sys.path.append(str(Path(__file__).parent))
-sys.path.append(str(Path(__file__).parents[1] / "loadgen"))
-
 from driven import drive_case
 
 HERE = Path(__file__).parent

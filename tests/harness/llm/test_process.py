@@ -8,14 +8,9 @@ import sys
 import threading
 import time
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pytest
-
-sys.path.append(str(Path(__file__).parents[1] / "backends/shared"))
-sys.path.append(str(Path(__file__).parent))
-
 from apart import AnsweringCore
 from collected import Collected
 

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from functools import partial
-from pathlib import Path
 
 import pytest
-
-# Tests and the scripts that they start share the modules beside them.
-sys.path.append(str(Path(__file__).parent))
-
 from checkout import HERE
 from driven import drive_case
 

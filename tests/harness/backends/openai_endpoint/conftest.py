@@ -2,15 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
-
-sys.path.append(str(Path(__file__).parent))
-sys.path.append(str(Path(__file__).parents[2] / "loadgen"))
-sys.path.append(str(Path(__file__).parents[2] / "llm"))
-
 from asking import Heard, requests
 from scripted_server import MODEL
 

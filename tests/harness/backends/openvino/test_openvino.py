@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
-
-sys.path.append(str(Path(__file__).parents[2] / "llm"))
-
 from tiny_gguf import CONTEXT, likeliest, write_llama
 
 from harness.backends.openvino.builder import OpenVINOBuilder

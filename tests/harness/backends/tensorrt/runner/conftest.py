@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 import threading
-from pathlib import Path
 
 import attrs
 import numpy as np
 import pytest
+from case import make_run, make_workload
+from simulated_gpu import SimulatedGpu, SimulatedPlan, answer
 
-HERE = Path(__file__).parent
-# The workload by hand of the tests of the LoadGen side, and the modules beside this one.
-sys.path[:0] = [str(HERE), str(HERE.parents[2] / "loadgen")]
-
-from case import make_run, make_workload  # noqa: E402
-from simulated_gpu import SimulatedGpu, SimulatedPlan, answer  # noqa: E402
-
-from harness.backends.tensorrt.runner import TensorRTRunner  # noqa: E402
-from harness.loadgen.qsl import QSL  # noqa: E402
-from mlperf_registry.schema.backends.tensorrt import TensorRTOptions  # noqa: E402
-from mlperf_registry.schema.sections import Backend  # noqa: E402
+from harness.backends.tensorrt.runner import TensorRTRunner
+from harness.loadgen.qsl import QSL
+from mlperf_registry.schema.backends.tensorrt import TensorRTOptions
+from mlperf_registry.schema.sections import Backend
 
 TOTAL = 64
 FIRST = 1000
