@@ -16,7 +16,15 @@ import attrs
 
 from mlperf_registry import plugins as plugin_table
 from mlperf_registry.compose.cell import compose_cell
-from mlperf_registry.compose.choices import NONE, NoEngineLibrary, Rounds, choose, chosen_options, translate
+from mlperf_registry.compose.choices import (
+    NONE,
+    NoEngineLibrary,
+    Rounds,
+    choose,
+    chosen_options,
+    runnable,
+    translate,
+)
 from mlperf_registry.compose.composed import Choice, Composed, Setting
 from mlperf_registry.compose.derivation import Derivation
 from mlperf_registry.compose.fields import Field, described_fields, option_fields
@@ -202,6 +210,19 @@ class Registry:
             raise ConfigError(problems)
         return workload
 
+    def deviceless(self, workload: Workload) -> tuple[Problem, ...]:
+        """That its system has no device of the kind that its engine library runs on, where that is so.
+
+        Such a cell has a meaning: rounds published some, of servers that ran other engines. None can be run here.
+        """
+        backend, system = workload.backend, workload.system
+        if backend.device in system.devices:
+            return ()
+        others = runnable(self._identities, workload.benchmark.id, system.devices)
+        message = f"{backend.name} runs on a {backend.device}, and {system.id} has none, only a {system.devices[0]}"
+        hint = f"choose {f'backend={others[0]}, or ' if others else ''}a system that has one, system=NAME"
+        return (Problem("backend", message, hint=hint),)
+
     @property
     def identities(self) -> Identities:
         """Who every benchmark, system and backend is, without composing."""
@@ -309,11 +330,20 @@ class Registry:
         }
         chosen = choose(self.library, self._identities, options, self._known_rounds(given, parsed), given=given)
         settled = {**options, **{choice.key: choice.option for choice in chosen}}
-        refused = meaningless(self._identities.benchmark(options["benchmark"]), settled)
+        refused = self._refused(settled)
         problems = [*refused, *self.library.misnamed(options["system"])]
         if problems:
             raise ConfigError(problems)
         return words, chosen
+
+    def _refused(self, choices: Mapping[str, str]) -> tuple[Problem, ...]:
+        """Why a benchmark cannot be combined with what is chosen."""
+        benchmark = self._identities.benchmark(choices["benchmark"])
+        backend = choices.get("backend")
+        if backend is None or backend in benchmark.backends:
+            return meaningless(benchmark, choices)
+        devices = self._identities.system(choices["system"]).devices
+        return meaningless(benchmark, choices, runnable(self._identities, benchmark.id, devices))
 
     def _known_rounds(self, given: Mapping[str, str], parsed: Sequence[Override]) -> Rounds:
         name = given.get("round")
@@ -328,7 +358,7 @@ class Registry:
     def _judged(self, cell: Cell, given: Mapping[str, str]) -> CellRecord:
         options = cell.options
         try:
-            refused = meaningless(self._identities.benchmark(cell.benchmark), {**options, **given})
+            refused = self._refused({**options, **given})
         except ConfigError as error:
             return self._unjudged(cell, error)
         if refused:

@@ -180,6 +180,17 @@ def test_cells_for_another_backend_or_round_are_judged_so(registry: Registry) ->
     assert record.workload().round == "v5.1"
 
 
+def test_a_library_without_its_device_is_said_with_one_that_runs(registry: Registry) -> None:
+    cell = ["benchmark=llama3.1-8b", "system=generic_cpu", "backend=vllm"]
+    (problem,) = registry.deviceless(registry.structure(registry.compose(cell, quick=True)))
+    assert problem.message == "vllm runs on a gpu, and generic_cpu has none, only a cpu"
+    assert str(problem.hint).startswith("choose backend=openai_endpoint, or")
+    stated = registry.compose([*cell, "system.devices=[gpu]"], quick=True)
+    assert registry.deviceless(registry.structure(stated)) == ()
+    (said,) = problems(registry, benchmark="llama3.1-8b", system="generic_cpu", backend="openvino")
+    assert said.endswith("(choose backend=openai_endpoint)")
+
+
 def test_explain_one_field(registry: Registry) -> None:
     (explained,) = registry.explain(
         "loadgen.offline_expected_qps", ["benchmark=resnet50", "system=H200-SXM-141GBx8", "power_setting=maxq"]

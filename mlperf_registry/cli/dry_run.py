@@ -71,7 +71,7 @@ def _row(here: Here, overrides: Sequence[str], build_dir: Path, *, alone: bool, 
     if alone:
         tell_choices(registry, composed, say)
     workload = registry.structure(composed)
-    plan = plan_for(workload, Silent(), runs=runs)
+    plan = plan_for(workload, Silent(), runs=runs, found=registry.deviceless(workload))
     return {
         "overrides": list(overrides),
         "cell": str(workload.cell),

@@ -68,7 +68,8 @@ def check(registry: Registry, points: Sequence[Overrides], build_dir: Path, *, r
     for overrides in checked:
         try:
             settled, words = here.settle(overrides, Silent().note)
-            plan_for(settled.structure(settled.compose(words, quick=True)), Silent(), runs=runs)
+            workload = settled.structure(settled.compose(words, quick=True))
+            plan_for(workload, Silent(), runs=runs, found=settled.deviceless(workload))
         except ConfigError as error:
             for problem in error.problems:
                 found.setdefault(problem, []).append(overrides)

@@ -158,14 +158,20 @@ def choose(
 
 def default_backend(identities: Identities, benchmark: str, system: str) -> Choice:
     """The first engine library of the benchmark that runs on a device of the system."""
-    libraries = identities.benchmark(benchmark).backends
     devices = identities.system(system).devices
-    for name in libraries:
+    for name in runnable(identities, benchmark, devices):
         device = identities.backend(name).device
-        if device in devices:
-            return Choice("backend", name, f"first engine library of {benchmark} for a {device} of {system}")
+        return Choice("backend", name, f"first engine library of {benchmark} for a {device} of {system}")
+    libraries = identities.benchmark(benchmark).backends
     message = f"{benchmark} runs with {', '.join(libraries)}, none of which runs on {system} ({', '.join(devices)})"
     raise NoEngineLibrary([Problem("backend", message, hint="choose another system or benchmark")])
+
+
+def runnable(identities: Identities, benchmark: str, devices: Sequence[str]) -> tuple[str, ...]:
+    """The engine libraries of the benchmark that run on one of these kinds of device, in order of preference."""
+    return tuple(
+        name for name in identities.benchmark(benchmark).backends if identities.backend(name).device in devices
+    )
 
 
 def default_round(identities: Identities, benchmark: str, rounds: Rounds) -> Choice:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import attrs
@@ -44,7 +45,7 @@ PERFORMANCE_DIR = "performance/run_1"
 ACCURACY_DIR = "accuracy"
 
 
-def plan_for(workload: Workload, progress: Progress, *, runs: bool = True) -> Plan:
+def plan_for(workload: Workload, progress: Progress, *, runs: bool = True, found: Sequence[Problem] = ()) -> Plan:
     """The plan of a workload that its backend can be asked for.
 
     Breaches are named, and end the command where the mode is strict.
@@ -53,12 +54,13 @@ def plan_for(workload: Workload, progress: Progress, *, runs: bool = True) -> Pl
         workload: what is planned.
         progress: told of breaches that end nothing.
         runs: whether LoadGen is to run, so that a submission must state its rate; an engine is built without one.
+        found: problems that are known, which lead the report.
 
     Raises:
-        ConfigError: with what the backend cannot be as it is configured, and in submission with every breach and a
-            missing rate.
+        ConfigError: with these, with what the backend cannot be as it is configured, and in submission with every
+            breach and a missing rate.
     """
-    problems = list(plugins.problems_of(workload))
+    problems = [*found, *plugins.problems_of(workload)]
     plan = make_plan(workload)
     breach = wheel_breach(workload.round, distribution_version("mlcommons-loadgen"))
     if breach is not None:

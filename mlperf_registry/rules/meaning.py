@@ -5,7 +5,7 @@ The registry refuses these before anything is structured; what only some rounds 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from mlperf_registry.schema.problem import Problem
 from mlperf_registry.schema.sections import Benchmark
@@ -19,12 +19,15 @@ _CHOICES = {
 """Group to the field of Benchmark that lists its options, its name in a sentence, and where it is looked for."""
 
 
-def meaningless(benchmark: Benchmark, choices: Mapping[str, str]) -> tuple[Problem, ...]:
+def meaningless(
+    benchmark: Benchmark, choices: Mapping[str, str], runnable: Sequence[str] | None = None
+) -> tuple[Problem, ...]:
     """One problem for each choice that ``benchmark`` cannot be combined with; none where all have a meaning.
 
     Args:
         benchmark: says what exists.
         choices: group (scenario, accuracy_target, harness, backend; others are ignored) to option on the command line.
+        runnable: the benchmark's engine libraries that the system has a device for, best first; None: all of them.
     """
     problems = []
     for group, (field, noun, where) in _CHOICES.items():
@@ -32,5 +35,6 @@ def meaningless(benchmark: Benchmark, choices: Mapping[str, str]) -> tuple[Probl
         option = choices.get(group)
         if option is not None and option not in known:
             message = f"{benchmark.id} has no {option} {noun} {where}; it has {', '.join(known)}"
-            problems.append(Problem(group, message, hint=f"choose {group}={known[0]}" if known else None))
+            choosable = runnable if group == "backend" and runnable is not None else known
+            problems.append(Problem(group, message, hint=f"choose {group}={choosable[0]}" if choosable else None))
     return tuple(problems)
