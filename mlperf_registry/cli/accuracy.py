@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +31,10 @@ DTYPES = ("int32", "int64")
 
 
 def accuracy(request: Request) -> int:
-    """Answer ``mlperf accuracy``: the line for accuracy.txt on stdout; 1 where a bound of the benchmark is missed."""
+    """Answer ``mlperf accuracy``: the line for accuracy.txt on stdout.
+
+    Returns 1 where a bound of the benchmark is missed, and 3 where none is, but one is of a metric not scored here.
+    """
     log = _required(request)
     workload, whole = _workload(request)
     family, options = workload.benchmark.family, workload.benchmark.options
@@ -51,7 +55,7 @@ def accuracy(request: Request) -> int:
         if rows:
             cells = [[_shown(row[head]) for head in ("metric", "value", "min", "max", "passed")] for row in rows]
             say(table(("metric", "value", "min", "max", "passed"), cells, right=("value", "min", "max")))
-    return 0 if all(row["passed"] for row in rows) else 1
+    return _exit_code(rows)
 
 
 def _required(request: Request) -> Path:
@@ -113,22 +117,33 @@ def _bounds(workload: Workload, whole: int | None, *, answered: int) -> tuple[Ac
     asked = make_plan(workload).accuracy_bounds
     if asked and answered == whole:
         return asked
+    benchmark, target = workload.benchmark.id, workload.accuracy_target.name
     if asked:
-        say(f"{answered} of {whole} samples of {workload.benchmark.id}: not held against bounds of {workload.round}.")
+        say(f"{answered} of {whole} samples of {benchmark}: not held against bounds of {workload.round}.")
+    else:
+        say(f"{workload.round} has no bounds for {benchmark} at {target} ({workload.division}): held against none.")
     return ()
 
 
 def _row(bound: AccuracyBound, values: dict[str, float]) -> dict[str, Any]:
-    value = values.get(bound.metric)
-    high_enough = value is not None and (bound.min is None or value >= bound.min)
-    low_enough = value is not None and (bound.max is None or value <= bound.max)
     return {
         "metric": bound.metric,
-        "value": value,
+        "value": values.get(bound.metric),
         "min": bound.min,
         "max": bound.max,
-        "passed": high_enough and low_enough,
+        "passed": bound.kept_by(values),
     }
+
+
+def _exit_code(rows: Sequence[Mapping[str, Any]]) -> int:
+    verdicts = [row["passed"] for row in rows]
+    unscored = [row["metric"] for row in rows if row["passed"] is None]
+    if unscored:
+        say(
+            f"Not complete: {', '.join(unscored)} not scored here: this package runs no program that a model wrote. "
+            "The container of MLPerf's reference implementation scores all of the log."
+        )
+    return 1 if False in verdicts else NotReady.exit_code if unscored else 0
 
 
 def _shown(value: Any) -> str:

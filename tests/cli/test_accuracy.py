@@ -7,6 +7,10 @@ import json
 import numpy as np
 import pytest
 
+from harness.benchmarks.dataset import Score
+from mlperf_registry.cli import accuracy as verb
+from mlperf_registry.schema.plan import AccuracyBound
+
 tokenizers = pytest.importorskip("tokenizers")
 pytest.importorskip("nltk")
 
@@ -154,3 +158,35 @@ def test_int64_is_not_scored_as_int32(mlperf, files):
     assert refused.code == 2
     assert "say --dtype int64" in refused.err
     assert "'gen_tok_len': 12," in mlperf("accuracy", *flags(files), "--dtype=int64", UNTRAINED).out
+
+
+@pytest.mark.parametrize(
+    ("scored", "code", "passed"),
+    [
+        ({"ROUGE1": 45.2, "mbxp_accuracy": 60.0}, 0, [True, True]),
+        ({"ROUGE1": 45.2}, 3, [True, None]),
+        ({"ROUGE1": 45.0}, 1, [False, None]),
+        ({"ROUGE1": 45.2, "mbxp_accuracy": 59.0}, 1, [True, False]),
+    ],
+)
+def test_what_is_not_scored_here_is_neither_kept_nor_missed(mlperf, files, monkeypatch, scored, code, passed):
+    bounds = (AccuracyBound(metric="ROUGE1", min=45.1), AccuracyBound(metric="mbxp_accuracy", min=59.5))
+    monkeypatch.setattr(verb, "_bounds", lambda *_, **__: bounds)
+    score = Score(values=scored, samples=2, text="line\n")
+    monkeypatch.setattr(verb.plugins, "accuracy_scorer", lambda _: lambda *_: score)
+    answer = mlperf("accuracy", *flags(files), "--json", UNTRAINED)
+    assert (answer.code, [row["passed"] for row in answer.json["bounds"]]) == (code, passed)
+    assert ("mbxp_accuracy not scored here" in answer.err) is (None in passed)
+
+
+def test_a_round_without_bounds_is_said(mlperf, files):
+    answer = mlperf("accuracy", *flags(files), UNTRAINED, "division=open")
+    assert answer.code == 0
+    assert "v6.1 has no bounds for llama3.1-8b at 0.99 (open): held against none" in answer.err
+
+
+def test_the_target_is_one_that_the_round_has(mlperf, files):
+    answer = mlperf(
+        "accuracy", *flags(files), UNTRAINED, "--benchmark=llama2-70b", "benchmark.options.vocabulary_size=null"
+    )
+    assert "of 24576 samples of llama2-70b: not held against bounds of v6.1" in answer.err
