@@ -33,6 +33,7 @@ class Wanted:
     benchmark: str
     model_path: str | None
     model_name: str | None
+    architecture: str | None = None
     api: Api | None
     """None: the best that the server has."""
     kind: Kind | None
@@ -167,7 +168,12 @@ class EndpointCore:
     def _interface(self, generation: Generation) -> Interface:
         wanted = self._wanted
         model = choose_model(
-            self._address, served_models(self._address), wanted.model_name, wanted.benchmark, wanted.model_path
+            self._address,
+            served_models(self._address),
+            wanted.model_name,
+            wanted.benchmark,
+            wanted.model_path,
+            wanted.architecture,
         )
         kind, self._longest = wanted.kind or model.kind, model.longest
         self._kind = kind

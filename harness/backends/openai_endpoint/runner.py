@@ -62,6 +62,7 @@ def _wanted(run: Run) -> Wanted:
         benchmark=workload.benchmark.id,
         model_path=workload.model.path,
         model_name=options.model_name,
+        architecture=workload.model.architecture,
         api=None if options.api == "auto" else options.api,
         kind=None if options.server == "auto" else options.server,
         limits=Limits(connections=options.connections, retries=options.retries, silence_s=options.timeout / 1000),

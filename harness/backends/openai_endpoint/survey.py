@@ -20,15 +20,17 @@ from harness.llm.request import Request
 from mlperf_registry.schema.problem import NotReady
 
 _ASK_SECONDS = 10.0
-_VARIANTS = ("-edge", "-interactive", "-mini")
-"""What ids of benchmarks add to the name of their model."""
+_OTHER_API = (400, 404, 405, 415, 422, 501)
+"""Statuses of servers that lack an API, or take prompts in another form; others would say the same to any."""
 _TAUGHT = ("instruct", "chat")
 """What names add where a model was taught to answer."""
-_DRESS = re.compile(
-    r"(meta|instruct|chat|hf|it|[0-9]+b|v?[0-9]+|fp(4|8|16)|bf16|nvfp4|mxfp4|int[48]|w[0-9]+a[0-9]+|awq|gptq|gguf"
-    r"|q[0-9](k[sml]?|[01])?|kv|dynamic|quantized|modelopt)*"
+_FORMATS = (
+    "fp(4|8|16)|bf16|nvfp4|mxfp4|int[48]|w[0-9]+a[0-9]+|awq|gptq|gguf|q[0-9](k[sml]?|[01])?|kv|dynamic|quantized"
+    "|modelopt"
 )
+_DRESS = re.compile(f"(meta|instruct|chat|hf|it|[0-9]+b|v?[0-9]+|{_FORMATS})*")
 """What else names add to a model and leave it the same: whose it is, releases, number formats."""
+_FORMAT = re.compile(f"({_FORMATS})*")
 
 
 @attrs.frozen
@@ -80,11 +82,17 @@ def served_models(address: Address) -> list[Served]:
 
 
 def choose_model(
-    address: Address, models: Sequence[Served], named: str | None, benchmark: str, path: str | None
+    address: Address,
+    models: Sequence[Served],
+    named: str | None,
+    benchmark: str,
+    path: str | None,
+    architecture: str | None = None,
 ) -> Served:
     """The model to ask: the one that is named, else the one called as the benchmark or its model's file is.
 
-    Else it is the only one whose name is that of the benchmark's model, with nothing in it that makes it another.
+    Else it is the only one whose name is that of the benchmark's model, with nothing in it that makes it another; or
+    that of its file but for the file's number format.
 
     Args:
         address: the server's, for messages.
@@ -92,6 +100,7 @@ def choose_model(
         named: ``backend.options.model_name``.
         benchmark: id of the benchmark.
         path: ``model.path``.
+        architecture: ``model.architecture``, the model of benchmarks that are not called as it is.
 
     Raises:
         NotReady: when it has no such model, or several.
@@ -105,10 +114,7 @@ def choose_model(
     file = None if path is None else _base(path)
     found = [model for model in models if model.name == benchmark or _base(model.name) == file]
     if not found:
-        short = benchmark
-        for variant in _VARIANTS:
-            short = short.removesuffix(variant)
-        found = [model for model in models if _may_be(_base(model.name), _plain(short), file)]
+        found = [model for model in models if _may_be(_base(model.name), _plain(architecture or benchmark), file)]
     if len(found) != 1:
         raise NotReady(
             f"{address} serves {'several models that may be' if found else 'no model that is known as'} {benchmark}'s; "
@@ -121,6 +127,8 @@ def _may_be(name: str, benchmark: str, file: str | None) -> bool:
     """Whether a model of this name may be the benchmark's, whose own file has another."""
     if file is not None and any(word in file for word in _TAUGHT) and not any(word in name for word in _TAUGHT):
         return False
+    if file is not None and name and file.startswith(name) and _FORMAT.fullmatch(file, len(name)):
+        return True
     before, found, after = name.partition(benchmark)
     return bool(found and _DRESS.fullmatch(before) and _DRESS.fullmatch(after))
 
@@ -129,15 +137,16 @@ def sends_ids(address: Address, interface: Interface, timeout: float) -> bool:
     """Ask for two tokens: whether the answer has their ids.
 
     Raises:
-        LookupError: when the server refuses such a request; a sentence.
-        NotReady: when it does not answer, or wants another key.
+        LookupError: when the server has no such API, or not for such a request; a sentence.
+        NotReady: when it does not answer, answers another error, or wants another key.
     """
     limits = attrs.evolve(interface.generation, max_tokens=2, min_tokens=1, streaming=False)
     envelope = attrs.evolve(interface, generation=limits).envelope()
     request = envelope.body(Request(0, np.array([1, 2, 3], np.int32), "Hello"))
     status, body = _answered(address, interface.path, request, timeout)
     if status != 200:
-        raise LookupError(redacted(f"{address}{interface.path} answered {status}: {error_message(body)}."))
+        said = redacted(f"{address}{interface.path} answered {status}: {error_message(body)}.")
+        raise LookupError(said) if status in _OTHER_API else NotReady(said)
     try:
         return bool(json.loads(body)["choices"][0].get("token_ids"))
     except (ValueError, LookupError, TypeError, AttributeError):
@@ -147,12 +156,22 @@ def sends_ids(address: Address, interface: Interface, timeout: float) -> bool:
 def _answered(address: Address, path: str, body: bytes | None, timeout: float) -> tuple[int, bytes]:
     try:
         status, answer = ask(address, path, body, timeout)
-    except (OSError, HTTPException) as error:
+    except TimeoutError as error:
+        raise NotReady(_silent(address, path, body, timeout)) from error
+    except (HTTPException, ConnectionResetError, BrokenPipeError) as error:
+        how = "the connection ended" if isinstance(error, OSError) else type(error).__name__
+        raise NotReady(f"{address} broke off its answer to {path} ({how}): its own log may say why.") from error
+    except OSError as error:
         raise NotReady(f"No server answers at {address}: {error or type(error).__name__}. Is it running?") from error
     if status in (401, 403):
         cure = f"set ${VARIABLE}" if api_key() is None else f"the key in ${VARIABLE} is not accepted"
         raise NotReady(redacted(f"{address} answered {status}, {error_message(answer)}: {cure}."))
     return status, answer
+
+
+def _silent(address: Address, path: str, body: bytes | None, timeout: float) -> str:
+    said = f"{address} said nothing to {path} for {timeout:g} s"
+    return f"{said}. Does it still load its model?" if body is None else f"{said} (backend.options.timeout)."
 
 
 def _longest(entry: dict[str, Any]) -> int | None:

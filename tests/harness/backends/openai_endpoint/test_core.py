@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from harness.backends.openai_endpoint.core import EndpointCore, Wanted
 from harness.backends.openai_endpoint.exchange import Limits
 from harness.llm.core import Bounded
 from harness.llm.request import Generation, Request
+from mlperf_registry.registry import Registry
 from mlperf_registry.schema.problem import NotReady, RunFailed
 
 
@@ -132,10 +134,29 @@ def test_a_server_that_takes_no_token_ids_is_sent_text(open_core):
     assert heard.outputs == {0: answer([4])}
 
 
-def test_a_server_that_answers_to_nothing_says_why(open_core):
-    words = r"/v1/completions answered 500: no GPU\."
-    with ScriptedServer(lambda asked, wire: wire.error(500, "no GPU")) as server, pytest.raises(NotReady, match=words):
-        open_core(server)
+@pytest.mark.parametrize(("status", "asked"), [(500, 1), (429, 1), (404, 3)])
+def test_a_server_that_answers_to_nothing_says_why(open_core, status, asked):
+    with ScriptedServer(lambda asked, wire: wire.error(status, "no GPU")) as server:
+        with pytest.raises(NotReady) as raised:
+            open_core(server)
+        assert str(raised.value).count(f" answered {status}: no GPU.") == asked == len(server.asked)
+
+
+@pytest.mark.parametrize(
+    ("behave", "words"),
+    [
+        (lambda asked, wire: wire.head(Content_Length=100), r"broke off its answer to /inference/v1/generate \("),
+        (lambda asked, wire: None, r"broke off its answer to /inference/v1/generate \(the connection ended"),
+        (
+            lambda asked, wire: time.sleep(1),
+            r"said nothing to /inference/v1/generate for 0\.2 s \(backend.options",
+        ),
+    ],
+)
+def test_a_server_that_runs_is_not_said_not_to(open_core, behave, words):
+    server = ScriptedServer(lambda asked, wire: (behave(asked, wire), wire.close()))
+    with server, pytest.raises(NotReady, match=words):
+        open_core(server, limits=Limits(connections=1, retries=0, silence_s=0.2))
 
 
 @pytest.mark.parametrize(
@@ -148,6 +169,9 @@ def test_a_server_that_answers_to_nothing_says_why(open_core):
         (["model-1b-lora"], {}, "serves no model that is known as model-1b's"),
         (["model-1b-instruct-distill"], {}, "serves no model that is known as model-1b's"),
         (["a/Model-1B"], {"model_path": "models/Model-1B-Instruct"}, "serves no model that is known as model-1b's"),
+        (["v/Other"], {"architecture": "other-7b"}, "serves no model that is known as model-1b's"),
+        (["meta-llama/Llama-3.1-8B-Instruct"], {"benchmark": "llama3.1-8b-mini"}, "serves no model that is known"),
+        (["Smol"], {"model_path": "Smol-2-instruct.Q4_1.gguf"}, "serves no model that is known"),
         (["a/model-1b"], {"model_name": "b"}, r"does not serve b \(backend.options.model_name\)"),
     ],
 )
@@ -168,6 +192,7 @@ def test_the_models_own_name_goes_before_one_like_it(open_core):
     ("benchmark", "served"),
     [
         ("llama3.1-8b-mini", "llama3.1-8b-mini"),
+        ("llama3.1-8b-mini", "HuggingFaceTB/SmolLM2-135M-Instruct"),
         ("llama3.1-405b", "nvidia/Llama-3.1-405B-Instruct-FP8"),
         ("llama3.1-8b", "meta-llama/Llama-3.1-8B-Instruct"),
         ("llama3.1-8b-edge", "/models/Meta-Llama-3.1-8B-Instruct"),
@@ -178,8 +203,9 @@ def test_the_models_own_name_goes_before_one_like_it(open_core):
     ],
 )
 def test_usual_names_of_the_models(open_core, benchmark, served):
+    model = Registry.load().get(benchmark=benchmark, backend="openai_endpoint", system="generic_cpu").model
     with ScriptedServer(models=models(served, owned_by="vllm")) as server:
-        core, heard = open_core(server, benchmark=benchmark)
+        core, heard = open_core(server, benchmark=benchmark, model_path=model.path, architecture=model.architecture)
         core.submit(requests(1))
         heard.wait(1)
         assert server.asked[-1].body["model"] == served
