@@ -6,9 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+from harness.llm.gguf import Gguf
 from mlperf_registry.schema.problem import NotReady
 
 CONFIG, QUANTIZATION, GENERATION = "config.json", "hf_quant_config.json", "generation_config.json"
+
+
+_GGUF_ENDS = tuple(f"tokenizer.ggml.{name}_token_id" for name in ("eos", "eot", "eom"))
 
 
 def quantized_as(checkpoint: Path) -> str | None:
@@ -25,7 +29,14 @@ def quantized_as(checkpoint: Path) -> str | None:
 
 
 def end_tokens(checkpoint: Path) -> tuple[int, ...]:
-    """Ids of the tokens that end an answer of this model: its generation's, or else its own. Raises as above."""
+    """Ids of the tokens that end an answer of this model: its generation's, or else its own; a GGUF file's too.
+
+    Raises:
+        NotReady: as ``quantized_as``, and as ``Gguf.read``.
+    """
+    if checkpoint.suffix == ".gguf":
+        metadata = Gguf.read(checkpoint).metadata
+        return tuple(dict.fromkeys(metadata[key] for key in _GGUF_ENDS if key in metadata))
     path = checkpoint / GENERATION
     said = _read(path).get("eos_token_id") if path.is_file() else None
     if said is None:
@@ -34,7 +45,7 @@ def end_tokens(checkpoint: Path) -> tuple[int, ...]:
 
 
 def config_of(checkpoint: Path) -> dict[str, Any]:
-    """Content of its config.json. Raises as above."""
+    """Content of its config.json. Raises as ``quantized_as``."""
     return _read(checkpoint / CONFIG)
 
 

@@ -17,7 +17,7 @@ from harness.backends.openai_endpoint.address import Address
 from harness.backends.openai_endpoint.answer import encoder
 from harness.backends.openai_endpoint.client import Client
 from harness.backends.openai_endpoint.exchange import Counts, Limits
-from harness.backends.openai_endpoint.interface import Api, Interface, Kind
+from harness.backends.openai_endpoint.interface import TOLD_ENDS, Api, Interface, Kind
 from harness.backends.openai_endpoint.server import Server
 from harness.backends.openai_endpoint.survey import choose_model, sends_ids, served_models
 from harness.backends.openai_endpoint.worker import Worker
@@ -42,6 +42,8 @@ class Wanted:
     processes: int
     reuses_nothing: bool = False
     """Whether it is known not to take over the KV cache of earlier requests."""
+    ends: Callable[[], Sequence[int]] = tuple
+    """Ids of the tokens at which the model ends an answer of itself, as far as its files here tell."""
     tokenizer: Callable[[], Path]
     """Where the model's tokeniser is; raises NotReady."""
 
@@ -179,10 +181,13 @@ class EndpointCore:
         self._kind = kind
         apis: tuple[Api, ...] = ("tokens",) if kind == "vllm" else ()
         apis = (*apis, "completions", "text") if wanted.api is None else (wanted.api,)
+        if kind not in TOLD_ENDS and generation.stop_token_ids and set(generation.stop_token_ids) == set(wanted.ends()):
+            generation = attrs.evolve(generation, stop_token_ids=())
         interface = Interface(api=apis[0], kind=kind, model=model.name, generation=generation)
         unkept = interface.unkept()
         if unkept is not None:
-            raise NotReady(f"{self.name} knows no words beyond OpenAI's own. {unkept}")
+            words = "OpenAI's" if kind == "openai" else kind
+            raise NotReady(f"{self.name} is asked in the words of {words} (backend.options.server). {unkept}")
         return self._answering([attrs.evolve(interface, api=api) for api in apis])
 
     def _answering(self, interfaces: Sequence[Interface]) -> Interface:

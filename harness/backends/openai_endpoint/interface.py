@@ -28,6 +28,8 @@ PATHS: dict[Api, str] = {
 }
 KINDS: dict[str, Kind] = {"vllm": "vllm", "tensorrt_llm": "tensorrt_llm", "llamacpp": "llama_cpp"}
 """What servers call themselves in the ``owned_by`` of their models."""
+TOLD_ENDS: tuple[Kind, ...] = ("vllm", "tensorrt_llm")
+"""Those that can be told at which tokens an answer ends."""
 
 _FINAL_ONLY = 2
 """vLLM's RequestOutputKind of an answer that is built once, at its end."""
@@ -127,7 +129,7 @@ class Interface:
     def unkept(self) -> str | None:
         """A limit of the generation that this kind of server cannot be told, as a sentence; None: it keeps them all."""
         wanted = self.generation
-        if self.kind in ("vllm", "tensorrt_llm"):
+        if self.kind in TOLD_ENDS:
             return None
         if wanted.min_tokens > 1:
             return (
@@ -140,8 +142,9 @@ class Interface:
         if wanted.stop_token_ids:
             tokens = ", ".join(map(str, wanted.stop_token_ids))
             return (
-                f"It cannot be told to end answers at the tokens {tokens} (benchmark.options.stop_token_ids). Where "
-                "its model ends them there of itself, leave it to the model: benchmark.options.stop_token_ids=[]."
+                f"It cannot be told to end answers at the tokens {tokens} (benchmark.options.stop_token_ids). That its "
+                "model ends them there of itself, and nowhere else, is seen where model.path lies here; else say so: "
+                "benchmark.options.stop_token_ids=[]."
             )
         return None
 

@@ -13,12 +13,14 @@ from harness.backends.openai_endpoint.core import EndpointCore, Wanted
 from harness.backends.openai_endpoint.credentials import api_key
 from harness.backends.openai_endpoint.exchange import Limits
 from harness.backends.openai_endpoint.server import Server, free_port
+from harness.llm.checkpoint import end_tokens
 from harness.llm.core import Core
 from harness.llm.runner import LLMRunner
 from harness.llm.tokenizer import find_tokenizer
 from mlperf_registry import plugins
 from mlperf_registry.roots import resolve_path
 from mlperf_registry.schema.backends.openai_endpoint import OpenAIEndpointOptions
+from mlperf_registry.schema.problem import NotReady
 from mlperf_registry.schema.run import Run
 
 CLIENT_RECORD = "client.jsonl"
@@ -68,6 +70,7 @@ def _wanted(run: Run) -> Wanted:
         limits=Limits(connections=options.connections, retries=options.retries, silence_s=options.timeout / 1000),
         processes=options.client_processes,
         reuses_nothing=reuses_nothing(options.server_command),
+        ends=partial(_ends, run),
         tokenizer=lambda: find_tokenizer(workload.model, _scratch(run)),
     )
 
@@ -86,6 +89,13 @@ def _model(run: Run) -> Path:
     for name, content in make(workload.model, workload.benchmark.options).items():
         (folder / name).write_bytes(content)
     return folder
+
+
+def _ends(run: Run) -> tuple[int, ...]:
+    try:
+        return end_tokens(resolve_path(run.workload.model.path, _scratch(run), source=run.workload.model.source))
+    except NotReady:  # the server alone has it
+        return ()
 
 
 def _scratch(run: Run) -> Path | None:

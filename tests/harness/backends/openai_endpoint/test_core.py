@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import struct
 import time
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from harness.backends.openai_endpoint import worker
 from harness.backends.openai_endpoint.address import Address
 from harness.backends.openai_endpoint.core import EndpointCore, Wanted
 from harness.backends.openai_endpoint.exchange import Limits
+from harness.llm.checkpoint import end_tokens
 from harness.llm.core import Bounded
 from harness.llm.request import Generation, Request
 from mlperf_registry.registry import Registry
@@ -225,7 +227,27 @@ def test_end_tokens_that_the_server_cannot_be_told(open_core, made_by):
         ScriptedServer(models=models(MODEL, owned_by=made_by)) as server,
         pytest.raises(NotReady, match=r"tokens 7, 8 .*benchmark\.options\.stop_token_ids=\[\]"),
     ):
-        open_core(server, {"stop_token_ids": (7, 8)})
+        open_core(server, {"stop_token_ids": (7, 8)}, ends=lambda: (8,))
+
+
+@pytest.mark.parametrize("made_by", ["someone", "llamacpp"])
+def test_end_tokens_that_are_the_models_own(open_core, made_by):
+    with ScriptedServer(models=models(MODEL, owned_by=made_by)) as server:
+        core, heard = open_core(server, {"stop_token_ids": (7, 8)}, ends=lambda: (8, 7))
+        core.submit(requests(1))
+        heard.wait(1)
+        assert "stop_token_ids" not in server.asked[-1].body
+
+
+def test_a_model_says_its_own_end_tokens(tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps({"eos_token_id": 3}))
+    assert end_tokens(tmp_path) == (3,)
+    (tmp_path / "generation_config.json").write_text(json.dumps({"eos_token_id": [3, 5]}))
+    assert end_tokens(tmp_path) == (3, 5)
+    key = b"tokenizer.ggml.eos_token_id"
+    pair = struct.pack("<Q", len(key)) + key + struct.pack("<II", 4, 2)  # a number of 32 bits
+    (tmp_path / "model.gguf").write_bytes(b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + pair)
+    assert end_tokens(tmp_path / "model.gguf") == (2,)
 
 
 @pytest.mark.parametrize(
