@@ -13,11 +13,11 @@ class AnsweringCore:
 
     name = "there"
 
-    def __init__(self, capacity=None, longest=None, refuses=None, dies=False, answers=True):
+    def __init__(self, capacity=None, longest=None, refuses=None, dies=False, answers=True, breaks=None):
         self.capacity = capacity
         if longest is not None:
             self.longest = longest
-        self._refuses, self._dies, self._answers = refuses, dies, answers
+        self._refuses, self._dies, self._answers, self._breaks = refuses, dies, answers, breaks
 
     def open(self, generation, listener):
         assert os.environ["MLPERF_TEST_OF_A_CORE"] == "seen"
@@ -28,6 +28,8 @@ class AnsweringCore:
         self._generation, self._listener = generation, listener
 
     def submit(self, requests):
+        if self._breaks is not None:
+            raise self._breaks
         if self._answers:
             assert all(request.text == f"prompt {request.id}" for request in requests)
             answers = [np.array([*request.prompt, self._generation.max_tokens], np.int32) for request in requests]

@@ -85,6 +85,18 @@ def test_a_process_that_is_killed_fails_what_it_had_and_takes_nothing_more(opene
         core.submit(requests(1))
 
 
+@pytest.mark.parametrize(
+    ("error", "said"), [(RunFailed("The engine is dead."), "The engine is dead."), (KeyError("x"), "KeyError: 'x'")]
+)
+def test_why_a_core_takes_no_more_is_said_here(opened, collected, error, said):
+    core = opened(breaks=error)
+    core.submit(requests(3))
+    collected.wait(3)
+    assert set(collected.failed.values()) == {said}
+    with pytest.raises(RunFailed, match=f"^{said}$"):
+        core.submit(requests(1))
+
+
 def test_closing_with_requests_under_way_ends_the_process(opened, collected):
     core = opened(answers=False)
     core.submit(requests(3))
