@@ -30,6 +30,7 @@ import numpy as np
 
 from bench.gpu_watch import Watch as GpuWatch
 from bench.gpu_watch import gpu_name
+from harness.backends.vllm.arguments import engine_flags
 from harness.backends.vllm.core import VllmCore
 from harness.backends.vllm.library import sampling_params
 from harness.backends.vllm.runner import VllmRunner
@@ -309,7 +310,7 @@ def serving(vllm: Sequence[str], file: EngineFile, name: str, build_dir: Path) -
     command = [*vllm, "serve", file.checkpoint]
     command += ["--host", "127.0.0.1", "--port", str(PORT), "--served-model-name", name, "--skip-tokenizer-init"]
     command += ["--disable-uvicorn-access-log"]
-    command += [word for key, value in file.arguments.items() for word in flag(key, value)]
+    command += engine_flags(file.arguments)
     log = build_dir / "vllm-serve.log"
     say(f"{shlex.join(command)} > {log}")
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -335,18 +336,6 @@ def serving(vllm: Sequence[str], file: EngineFile, name: str, build_dir: Path) -
         except subprocess.TimeoutExpired:
             os.killpg(server.pid, signal.SIGKILL)
             server.wait()
-
-
-def flag(name: str, value: Any) -> list[str]:
-    """One engine argument on the command line of ``vllm serve``."""
-    option = "--" + name.replace("_", "-")
-    if isinstance(value, bool):
-        return [option] if value else [f"--no-{option[2:]}"]
-    if isinstance(value, dict):
-        return [option, json.dumps(value)]
-    if isinstance(value, (list, tuple)):
-        return [option, *map(str, value)]
-    return [option, str(value)]
 
 
 def answers(url: str) -> bool:

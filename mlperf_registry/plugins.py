@@ -126,6 +126,7 @@ _VLLM_READS = (
     "llm.pipeline_parallelism",
     "llm.moe_expert_parallelism",
     "llm.trtllm_checkpoint_flags.kv_cache_dtype",
+    "llm.trtllm_build_flags.max_seq_len",
     "llm.trtllm_runtime_flags.max_batch_size",
     "llm.trtllm_runtime_flags.max_num_tokens",
     "llm.trtllm_runtime_flags.enable_chunked_context",

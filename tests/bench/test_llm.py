@@ -46,8 +46,8 @@ def test_rows_share_an_engine_and_are_written_one_by_one(checkout, tmp_path):
 
 def test_engine_arguments_on_the_command_line_of_vllm_serve():
     pytest.importorskip("mlperf_loadgen")
-    from bench.llm import flag
+    from harness.backends.vllm.arguments import engine_flags
 
-    assert flag("enable_prefix_caching", False) == ["--no-enable-prefix-caching"]
-    assert flag("cudagraph_capture_sizes", [1, 2]) == ["--cudagraph-capture-sizes", "1", "2"]
-    assert flag("compilation_config", {"level": 3}) == ["--compilation-config", '{"level": 3}']
+    assert engine_flags({"enable_prefix_caching": False}) == ["--no-enable-prefix-caching"]
+    assert engine_flags({"cudagraph_capture_sizes": [1, 2]}) == ["--cudagraph-capture-sizes", "1", "2"]
+    assert engine_flags({"compilation_config": {"level": 3}}) == ["--compilation-config", '{"level": 3}']

@@ -22,6 +22,15 @@ EDGE = ("benchmark=llama3.1-8b-edge", GPU, "backend=tensorrt_edgellm")
             ("backend=openai_endpoint", "llm.trtllm_server_urls=['ftp://a','b:x']", f"{COMMAND}=[mine]"),
             [COMMAND, "llm.trtllm_server_urls", "llm.trtllm_server_urls", "llm.trtllm_server_urls"],
         ),
+        (("backend=openai_endpoint", f"{COMMAND}=[vllm]", "llm.trtllm_runtime_flags.max_batch_size=8"), []),
+        (
+            ("backend=openai_endpoint", f"{COMMAND}=[vllm]", "llm.trtllm_runtime_flags.moe_backend=CUTLASS"),
+            ["llm.trtllm_runtime_flags.moe_backend"],
+        ),
+        (
+            ("backend=openai_endpoint", f"{COMMAND}=[llama-server]", "llm.tensor_parallelism=2"),
+            ["llm.tensor_parallelism"],
+        ),
         ((GPU, "backend=vllm"), []),
         (
             (GPU, "backend=vllm", "llm.tensor_parallelism=2", "backend.options.engine_args={model: a}"),

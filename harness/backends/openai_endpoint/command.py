@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import attrs
+
 from harness.backends.openai_endpoint.credentials import VARIABLE
+from harness.backends.vllm.arguments import engine_arguments, engine_flags
 from harness.llm.request import LONG_ANSWER
+from mlperf_registry import plugins
 from mlperf_registry.schema.problem import ConfigError, Problem
+from mlperf_registry.schema.sections.llm import BuildFlags, CheckpointFlags, RuntimeFlags
 from mlperf_registry.schema.workload import Workload
+from mlperf_registry.structure import value_at, values_at
 
 _PORT, _MODEL = "{port}", "{model}"
 HOST = "127.0.0.1"
@@ -33,13 +40,14 @@ def server_command(workload: Workload, model: Callable[[], Path], port: int, fol
         folder: where a file of options is written, for servers that take some of them from no other place.
 
     Raises:
-        ConfigError: as ``check_command``.
+        ConfigError: as ``check_command``, and as vLLM's ``engine_arguments``; NotReady as this and ``model``.
     """
     command = workload.backend.options.server_command
     program, *more = command
     check_command(command)
+    model = cache(model)
     if not any(_PORT in word for word in command):
-        command = (program, *PRESETS[Path(program).name](workload, folder), *more)
+        command = (program, *PRESETS[Path(program).name].words(workload, folder, model), *more)
     if any(_MODEL in word for word in command):
         place = str(model())
         command = tuple(word.replace(_MODEL, place) for word in command)
@@ -69,23 +77,44 @@ def reuses_nothing(command: tuple[str, ...]) -> bool:
     return bool(command) and Path(command[0]).name == "trtllm-serve" and _takes_our_file(command)
 
 
-def _vllm(workload: Workload, folder: Path) -> list[str]:
-    llm, flags = workload.llm, workload.llm.trtllm_runtime_flags
+def check_words(workload: Workload) -> None:
+    """Refuse what is set for an engine, and a server that is known by its name alone has no word for.
+
+    Raises:
+        ConfigError: for each such field.
+    """
+    command = workload.backend.options.server_command
+    if not command or any(_PORT in word for word in command):
+        return
+    program = Path(command[0]).name
+    preset = PRESETS.get(program)
+    if preset is None:
+        return
+    of_engine = [*_ENGINE, *(f"{flags}.{field.name}" for flags, cls in _FLAGS.items() for field in attrs.fields(cls))]
+    unsaid = [
+        path
+        for path in of_engine
+        if path not in preset.reads and path not in _OF_HARNESS and not (value_at(workload, path) or (None, True))[1]
+    ]
+    if unsaid:
+        hint = f"leave it out, or say it in {program}'s own words at the end of {_COMMAND}"
+        raise ConfigError(
+            Problem(path, f"is set, and we have no word of {program}'s for it", hint=hint) for path in unsaid
+        )
+
+
+def _vllm(workload: Workload, folder: Path, model: Callable[[], Path]) -> list[str]:
+    values = values_at(workload, plugins.backend("vllm").reads)
     return [
         *("serve", _MODEL, "--host", HOST, "--port", _PORT, "--served-model-name", workload.benchmark.id),
-        *_given("--tensor-parallel-size", llm.tensor_parallelism),
-        *_given("--pipeline-parallel-size", llm.pipeline_parallelism),
-        *_given("--max-num-seqs", flags.max_batch_size),
-        *_given("--max-num-batched-tokens", flags.max_num_tokens),
-        *_given("--max-model-len", llm.trtllm_build_flags.max_seq_len),
         *(("--stream-interval", str(LONG_ANSWER)) if workload.scenario.name == "Offline" else ()),
         "--no-enable-prefix-caching",
-        *(("--quantization", "fp8") if _is_fp8(workload) else ()),
-        *(("--load-format", "dummy", "--skip-tokenizer-init") if workload.model.weights == "random" else ()),
+        *engine_flags(engine_arguments(values, model())),
+        *(("--skip-tokenizer-init",) if workload.model.weights == "random" else ()),
     ]
 
 
-def _trtllm_serve(workload: Workload, folder: Path) -> list[str]:
+def _trtllm_serve(workload: Workload, folder: Path, model: Callable[[], Path]) -> list[str]:
     llm, flags = workload.llm, workload.llm.trtllm_runtime_flags
     return [
         *(_MODEL, "--host", HOST, "--port", _PORT),
@@ -110,7 +139,9 @@ def _trtllm_file(workload: Workload, file: Path) -> tuple[str, ...]:
 
 def _takes_our_file(command: tuple[str, ...]) -> bool:
     # It takes one file: where the config names one, ours would be lost, or would replace it.
-    return _PORT not in " ".join(command) and not any(word.partition("=")[0] in _TRTLLM_FILES for word in command)
+    return not any(_PORT in word for word in command) and not any(
+        word.partition("=")[0] in _TRTLLM_FILES for word in command
+    )
 
 
 def _trtllm_options(workload: Workload) -> dict[str, Any]:
@@ -120,27 +151,64 @@ def _trtllm_options(workload: Workload) -> dict[str, Any]:
     )
     # The whole section: it replaces what the command line says of it. TensorRT-LLM reuses blocks unless it is told.
     options: dict[str, Any] = {"kv_cache_config": {"enable_block_reuse": False, **share}}
-    own = "--backend" in " ".join(workload.backend.options.server_command)  # only the PyTorch path has an interval
+    own = any(
+        word.partition("=")[0] == "--backend" for word in workload.backend.options.server_command
+    )  # only the PyTorch path has an interval
     if workload.scenario.name == "Offline" and not own:
         options["stream_interval"] = LONG_ANSWER
     return options
 
 
-def _llama_server(workload: Workload, folder: Path) -> list[str]:
+def _llama_server(workload: Workload, folder: Path, model: Callable[[], Path]) -> list[str]:
     return [
         *("--model", _MODEL, "--host", HOST, "--port", _PORT, "--alias", workload.benchmark.id),
         *_given("--parallel", workload.llm.trtllm_runtime_flags.max_batch_size),
     ]
 
 
-PRESETS = {"vllm": _vllm, "trtllm-serve": _trtllm_serve, "llama-server": _llama_server}
-"""Program to the arguments that follow from a workload."""
+@attrs.frozen
+class Preset:
+    """A server whose arguments follow from a workload."""
+
+    words: Callable[[Workload, Path, Callable[[], Path]], list[str]]
+    """Given the workload, the run's folder and the model."""
+    reads: tuple[str, ...]
+    """Paths of the workload that the words stand for."""
+
+
+_RUNTIME, _BUILD = "llm.trtllm_runtime_flags", "llm.trtllm_build_flags"
+_FLAGS = {"llm.trtllm_checkpoint_flags": CheckpointFlags, _BUILD: BuildFlags, _RUNTIME: RuntimeFlags}
+_ENGINE = (
+    "builder.precision",
+    "llm.tensor_parallelism",
+    "llm.pipeline_parallelism",
+    "llm.moe_expert_parallelism",
+    "llm.kvcache_free_gpu_mem_frac",
+    "llm.trtllm_batch_sched_policy",
+)
+_OF_HARNESS = tuple(
+    f"{_RUNTIME}.{name}" for name in ("max_concurrency", "workers_per_core", "http_backend", "disable_gc")
+)
+
+PRESETS = {
+    "vllm": Preset(_vllm, plugins.backend("vllm").reads),
+    "trtllm-serve": Preset(
+        _trtllm_serve,
+        (
+            "builder.precision",  # its checkpoint's
+            "llm.tensor_parallelism",
+            "llm.pipeline_parallelism",
+            "llm.moe_expert_parallelism",
+            f"{_RUNTIME}.max_batch_size",
+            f"{_RUNTIME}.max_num_tokens",
+            f"{_RUNTIME}.kvcache_free_gpu_mem_frac",
+            f"{_BUILD}.max_seq_len",
+        ),
+    ),
+    "llama-server": Preset(_llama_server, ("builder.precision", f"{_RUNTIME}.max_batch_size")),
+}
+"""By program."""
 
 
 def _given(flag: str, value: object) -> tuple[str, ...]:
     return () if value is None else (flag, str(value))
-
-
-def _is_fp8(workload: Workload) -> bool:
-    precision = workload.builder.precision
-    return precision is not None and set(precision.values()) == {"fp8"}

@@ -5,6 +5,7 @@ Imports no vLLM: `mlperf build` and the tests need none.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ READS = {
     "llm.trtllm_runtime_flags.max_num_tokens": "max_num_batched_tokens",
     "llm.trtllm_runtime_flags.enable_chunked_context": "enable_chunked_prefill",
     "llm.trtllm_runtime_flags.cuda_graph_batch_sizes": "cudagraph_capture_sizes",
+    "llm.trtllm_build_flags.max_seq_len": "max_model_len",
     "backend.options.gpu_memory_utilization": "gpu_memory_utilization",
     "backend.options.max_model_len": "max_model_len",
     "backend.options.quantization": "quantization",
@@ -29,7 +31,7 @@ READS = {
     "backend.options.enforce_eager": "enforce_eager",
     "backend.options.enable_prefix_caching": "enable_prefix_caching",
 }
-"""Path of the workload to the argument that takes its value; what is not set is left to vLLM."""
+"""Path of the workload to the argument that takes its value; what is not set is left to vLLM. Of two, the later wins."""
 
 _DTYPES = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
 _QUANTIZED = {"fp8": "fp8"}
@@ -58,6 +60,21 @@ def engine_arguments(values: Mapping[str, Any], checkpoint: Path) -> dict[str, A
     if "quantization" not in named:
         named.update(_precision(values.get("builder.precision"), quantized_as(checkpoint)))
     return {"disable_log_stats": True, **named, **further}
+
+
+def engine_flags(arguments: Mapping[str, Any]) -> list[str]:
+    """The same arguments on the command line of ``vllm serve``."""
+    return [word for name, value in arguments.items() for word in _flag("--" + name.replace("_", "-"), value)]
+
+
+def _flag(option: str, value: Any) -> list[str]:
+    if isinstance(value, bool):
+        return [option] if value else [f"--no-{option[2:]}"]
+    if isinstance(value, Mapping):
+        return [option, json.dumps(value)]
+    if isinstance(value, (list, tuple)):
+        return [option, *map(str, value)]
+    return [option, str(value)]
 
 
 def further_arguments(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -80,7 +80,15 @@ def test_servers_that_cannot_be(tmp_path, urls, command, words):
 
 
 def command_of(
-    command, *, weights="trained", precision="fp16", flags=None, llm=None, folder=Path("/"), scenario="Server"
+    command,
+    *,
+    weights="trained",
+    precision="fp16",
+    flags=None,
+    llm=None,
+    folder=Path("/"),
+    scenario="Server",
+    place=None,
 ):
     run = make_llm_run(
         {
@@ -97,22 +105,29 @@ def command_of(
     model = attrs.evolve(workload.model, weights=weights)
     builder = attrs.evolve(workload.builder, precision=PerComponent({"resnet50": precision}))
     workload = attrs.evolve(workload, backend=backend, model=model, builder=builder)
-    return server_command(workload, lambda: Path("/models/m"), 4711, folder)
+    return server_command(workload, lambda: place or Path("/models/m"), 4711, folder)
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    return tmp_path
 
 
 def test_a_complete_command_is_taken_as_it_is():
     assert command_of(["serve", "-p", "{port}", "--model={model}"]) == ["serve", "-p", "4711", "--model=/models/m"]
 
 
-def test_vllm_gets_what_the_workload_says():
+def test_vllm_gets_what_the_workload_says(checkpoint):
     command = command_of(
         ["/opt/bin/vllm", "--max-model-len", "4096"],
         weights="random",
         precision="fp8",
-        flags={"max_batch_size": 512, "max_num_tokens": 8192},
-        llm={"tensor_parallelism": 2},
+        flags={"max_batch_size": 512, "max_num_tokens": 8192, "enable_chunked_context": True},
+        llm={"tensor_parallelism": 2, "moe_expert_parallelism": 2},
+        place=checkpoint,
     )
-    assert command[:3] == ["/opt/bin/vllm", "serve", "/models/m"]
+    assert command[:3] == ["/opt/bin/vllm", "serve", str(checkpoint)]
     assert command[-2:] == ["--max-model-len", "4096"]
     words = " ".join(command)
     for said in (
@@ -123,6 +138,8 @@ def test_vllm_gets_what_the_workload_says():
         "--no-enable-prefix-caching",
         "--quantization fp8",
         "--load-format dummy",
+        "--enable-expert-parallel",
+        "--enable-chunked-prefill",
     ):
         assert said in words
 
@@ -137,11 +154,11 @@ def test_other_servers_that_are_known(program, words):
     assert " ".join(command_of([program], flags={"max_batch_size": 64})) == words
 
 
-def test_vllm_streams_in_large_pieces_where_nobody_waits_for_tokens():
+def test_vllm_streams_in_large_pieces_where_nobody_waits_for_tokens(checkpoint):
     llm = {"trtllm_build_flags": BuildFlags(max_seq_len=4096)}
-    assert "--stream-interval 512" in " ".join(command_of(["vllm"], scenario="Offline"))
-    assert "--stream-interval" not in command_of(["vllm"])
-    assert "--max-model-len 4096" in " ".join(command_of(["vllm"], llm=llm))
+    assert "--stream-interval 512" in " ".join(command_of(["vllm"], scenario="Offline", place=checkpoint))
+    assert "--stream-interval" not in command_of(["vllm"], place=checkpoint)
+    assert "--max-model-len 4096" in " ".join(command_of(["vllm"], llm=llm, place=checkpoint))
 
 
 def test_trtllm_serve_reuses_no_blocks(tmp_path):
