@@ -1,6 +1,7 @@
 """A pipe between the harness and a process that answers for it: requests one way, reports the other, many in a message.
 
-Rows go as one joined array, which the harness reads in a quarter of the time that as many arrays take. ``Answerer`` is the harness's end; ``Reports`` and ``take_requests`` are the process's.
+Rows go as one joined array, which the harness reads in a quarter of the time that as many arrays take.
+``Answerer`` is the harness's end; ``Reports`` and ``take_requests`` are the process's.
 """
 
 from __future__ import annotations
