@@ -31,7 +31,10 @@ READS = {
     "backend.options.enforce_eager": "enforce_eager",
     "backend.options.enable_prefix_caching": "enable_prefix_caching",
 }
-"""Path of the workload to the argument that takes its value; what is not set is left to vLLM. Of two, the later wins."""
+"""Path of the workload to the argument that takes its value; what is not set is left to vLLM.
+
+Of two for one argument, the later wins.
+"""
 
 _DTYPES = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
 _QUANTIZED = {"fp8": "fp8"}

@@ -71,15 +71,19 @@ class VllmCore:
             RunFailed: when the engine has died.
         """
         for request in requests:
-            if self._dead is not None:
-                raise RunFailed(self._dead)
-            self._pending[request.id] = None
+            with self._arrived:  # an engine that dies now fails this one too, or is seen here
+                if self._dead is not None:
+                    raise RunFailed(self._dead)
+                self._pending[request.id] = None
             try:
                 prompt = library.tokens_input(request.prompt.tolist())
                 self._engine.add_request(str(request.id), prompt, self._params)
             except ValueError as error:
-                del self._pending[request.id]
-                self._listener.fail([request.id], f"vLLM refused a prompt: {error}")
+                with self._arrived:
+                    failed = request.id not in self._pending
+                    self._pending.pop(request.id, None)
+                if not failed:
+                    self._listener.fail([request.id], f"vLLM refused a prompt: {error}")
             except Exception as error:  # the engine's process is gone
                 self._die(error)
             with self._arrived:
@@ -152,7 +156,7 @@ class VllmCore:
             if self._dead is not None:
                 return
             self._dead = f"The vLLM engine on {self.name} has stopped: {error}"
-        lost = list(self._pending)
-        self._pending.clear()
+            lost = list(self._pending)
+            self._pending.clear()
         if lost:
             self._listener.fail(lost, self._dead)

@@ -176,6 +176,12 @@ def test_trtllm_serve_reuses_no_blocks(tmp_path):
     assert reuses_nothing(("trtllm-serve", "--log_level", "error"))
 
 
+def test_what_a_path_has_in_it_is_no_flag(tmp_path):
+    for more, interval in (["--log_file", "/tmp/--backend/a"], 512), (["--backend=tensorrt"], None):
+        command_of(["trtllm-serve", *more], folder=tmp_path, scenario="Offline")
+        assert load_yaml(tmp_path / "trtllm-serve.yaml").tree.get("stream_interval") == interval
+
+
 def test_trtllm_serve_with_options_of_ones_own(tmp_path):
     own = ["trtllm-serve", "--config=mine.yaml"]
     assert "--extra_llm_api_options" not in command_of(own, folder=tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from functools import partial
 
 import attrs
@@ -61,6 +62,24 @@ def test_every_request_is_answered_once_with_its_own_tokens(opened, collected, g
         }
     else:
         assert not collected.first
+
+
+def test_an_engine_that_dies_while_a_request_comes_fails_it(opened, collected):
+    core = opened(WHOLE)
+
+    class Slow(dict):
+        """Pending requests; the engine dies while one is put there."""
+
+        def __setitem__(self, number, said):
+            watch = threading.Thread(target=core._die, args=(RuntimeError("it was killed"),))
+            watch.start()
+            watch.join(0.1)
+            super().__setitem__(number, said)
+
+    core._pending = Slow()
+    core.submit(requests([1]))
+    collected.wait(1)
+    assert "it was killed" in collected.failed[0]
 
 
 def test_a_stream_reports_its_first_token_and_its_end_only(opened, vllm):
