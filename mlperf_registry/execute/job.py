@@ -107,7 +107,9 @@ def build(workload: Workload, build_dir: Path, progress: Progress) -> Engine:
     Raises:
         NotReady, RunFailed, ConfigError: as the builder says.
     """
-    progress.phase("build", f"{workload.backend.name} engine of {workload.benchmark.id}")
+    served = plugins.backend(workload.backend.name).takes == "nothing"
+    if not served:  # elsewhere nothing is built
+        progress.phase("build", f"{workload.backend.name} engine of {workload.benchmark.id}")
     ensure_cache(workload, scratch(), progress)
     recipe = make_recipe(workload, scratch())
     folder = engine_folder(build_dir, workload.system.id, workload.benchmark.id)
@@ -121,7 +123,11 @@ def build(workload: Workload, build_dir: Path, progress: Progress) -> Engine:
         )
     except OSError as error:
         raise not_written(folder, error) from error
-    progress.note(f"Engine {engine.key}: {'reused' if engine.reused else 'built'}; {engine.why}.")
+    if served:
+        servers = ", ".join(workload.llm.trtllm_server_urls) or "a server of ours"
+        progress.note(f"{workload.backend.name} asks {servers}.")
+    else:
+        progress.note(f"Engine {engine.key}: {'reused' if engine.reused else 'built'}; {engine.why}.")
     return engine
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from unittest.mock import Mock
+
 import pytest
 
-from mlperf_registry.execute.job import plan_for
+from mlperf_registry.execute.job import build, plan_for
 from mlperf_registry.execute.progress import Silent
 from mlperf_registry.schema.problem import ConfigError
 
@@ -59,6 +61,20 @@ def test_all_that_a_backend_cannot_be_is_said_at_once(make_workload, overrides, 
     except ConfigError as error:
         found = [problem.path for problem in error.problems]
     assert found == paths
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("llm.trtllm_server_urls=['a:1','b:2']", "openai_endpoint asks a:1, b:2."),
+        (f"{COMMAND}=[vllm]", "openai_endpoint asks a server of ours."),
+    ],
+)
+def test_nothing_is_built_where_servers_are_asked(make_workload, tmp_path, word, said):
+    told = Mock()
+    build(make_workload("benchmark=llama3.1-8b", "backend=openai_endpoint", word), tmp_path, told)
+    told.phase.assert_not_called()
+    told.note.assert_called_once_with(said)
 
 
 def test_a_submission_has_it_in_the_report_of_its_rules(make_workload):
