@@ -10,12 +10,11 @@ from harness.backends.tensorrt_llm.arguments import build_config, load_arguments
 from harness.backends.tensorrt_llm.builder import TensorRTLLMBuilder
 from harness.backends.tensorrt_llm.library import make_llm
 from harness.llm.engine_file import EngineFile
-from mlperf_registry.structure import value_at
 from mlperf_registry.plugins import backend
 from mlperf_registry.registry import Registry
 from mlperf_registry.schema.engine import Engine, Recipe
 from mlperf_registry.schema.problem import ConfigError
-from mlperf_registry.structure import unstructure
+from mlperf_registry.structure import unstructure, value_at
 
 CELL = ("benchmark=llama3.1-8b", "scenario=offline", "system=B200-SXM-180GBx1", "backend=tensorrt_llm")
 
