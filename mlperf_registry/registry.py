@@ -210,18 +210,19 @@ class Registry:
             raise ConfigError(problems)
         return workload
 
-    def deviceless(self, workload: Workload) -> tuple[Problem, ...]:
-        """That its system has no device of the kind that its engine library runs on, where that is so.
+    def deviceless(self, workload: Workload) -> str | None:
+        """That its system has no device of the kind that its engine library runs on, as a sentence, where that is so.
 
-        Such a cell has a meaning: rounds published some, of servers that ran other engines. None can be run here.
+        Such a cell has a meaning, and some engines are built without a device: it is only that none can run here.
         """
         backend, system = workload.backend, workload.system
         if backend.device in system.devices:
-            return ()
+            return None
         others = runnable(self._identities, workload.benchmark.id, system.devices)
-        message = f"{backend.name} runs on a {backend.device}, and {system.id} has none, only a {system.devices[0]}"
-        hint = f"choose {f'backend={others[0]}, or ' if others else ''}a system that has one, system=NAME"
-        return (Problem("backend", message, hint=hint),)
+        cure = f"choose {f'backend={others[0]}, or ' if others else ''}a system that has one, system=NAME"
+        return (
+            f"{backend.name} runs on a {backend.device}, and {system.id} has none, only a {system.devices[0]}: {cure}."
+        )
 
     @property
     def identities(self) -> Identities:

@@ -71,7 +71,7 @@ def _row(here: Here, overrides: Sequence[str], build_dir: Path, *, alone: bool, 
     if alone:
         tell_choices(registry, composed, say)
     workload = registry.structure(composed)
-    plan = plan_for(workload, Silent(), runs=runs, found=registry.deviceless(workload))
+    plan = plan_for(workload, Silent(), runs=runs)
     return {
         "overrides": list(overrides),
         "cell": str(workload.cell),
@@ -80,14 +80,14 @@ def _row(here: Here, overrides: Sequence[str], build_dir: Path, *, alone: bool, 
         "round": workload.round,
         "tuned_round": workload.tuned_round,
         "rule_breaches": unstructure(plan.breaches),
-        "engine": _engine(workload, build_dir, runs=runs),
+        "engine": _engine(registry, workload, build_dir, runs=runs),
     }
 
 
-def _engine(workload: Workload, build_dir: Path, *, runs: bool) -> dict[str, Any]:
+def _engine(registry: Registry, workload: Workload, build_dir: Path, *, runs: bool) -> dict[str, Any]:
     try:
         if runs:
-            require_ready(workload)
+            require_ready(workload, registry.deviceless(workload))
         recipe = make_recipe(workload, scratch())
     except NotReady as error:
         return {"key": None, "cached": False, "ready": False, "why": f"not ready: {' '.join(str(error).splitlines())}"}

@@ -21,5 +21,5 @@ def harness_point(job: Job) -> RunResult:
     Raises:
         NotReady: when the cache has none, or something else is missing.
     """
-    require_ready(job.workload)
+    require_ready(job.workload, job.registry.deviceless(job.workload))
     return run_with(job, cached(job.workload, job.build_dir))

@@ -58,7 +58,7 @@ def prepare(
     composed = registry.compose(overrides, quick=True)
     tell_choices(registry, composed, progress.note)
     workload = registry.structure(composed)
-    plan = plan_for(workload, progress, runs=runs, found=registry.deviceless(workload))
+    plan = plan_for(workload, progress, runs=runs)
     return Job(registry, tuple(overrides), composed, workload, plan, build_dir, progress)
 
 

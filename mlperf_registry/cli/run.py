@@ -24,7 +24,7 @@ def run(request: Request) -> int:
 
 def run_point(job: Job) -> RunResult:
     """One job from engine to report. Raises as ``require_ready``, ``build`` and ``execute`` do."""
-    require_ready(job.workload)
+    require_ready(job.workload, job.registry.deviceless(job.workload))
     return run_with(job, build(job.workload, job.build_dir, job.progress))
 
 

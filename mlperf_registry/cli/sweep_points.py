@@ -69,7 +69,7 @@ def check(registry: Registry, points: Sequence[Overrides], build_dir: Path, *, r
         try:
             settled, words = here.settle(overrides, Silent().note)
             workload = settled.structure(settled.compose(words, quick=True))
-            plan_for(workload, Silent(), runs=runs, found=settled.deviceless(workload))
+            plan_for(workload, Silent(), runs=runs)
         except ConfigError as error:
             for problem in error.problems:
                 found.setdefault(problem, []).append(overrides)

@@ -47,7 +47,7 @@ def _validate_one(request: Request) -> int:
     composed = registry.compose(overrides, quick=True)
     tell_choices(registry, composed, say)
     workload = registry.structure(composed)
-    plan = plan_for(workload, Silent(), found=registry.deviceless(workload))
+    plan = plan_for(workload, Silent())
     state = "tuned" if registry.is_tuned(composed) else "untuned"
     if request.json:
         print_json(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
 import attrs
@@ -45,7 +44,7 @@ PERFORMANCE_DIR = "performance/run_1"
 ACCURACY_DIR = "accuracy"
 
 
-def plan_for(workload: Workload, progress: Progress, *, runs: bool = True, found: Sequence[Problem] = ()) -> Plan:
+def plan_for(workload: Workload, progress: Progress, *, runs: bool = True) -> Plan:
     """The plan of a workload that its backend can be asked for.
 
     Breaches are named, and end the command where the mode is strict.
@@ -54,13 +53,12 @@ def plan_for(workload: Workload, progress: Progress, *, runs: bool = True, found
         workload: what is planned.
         progress: told of breaches that end nothing.
         runs: whether LoadGen is to run, so that a submission must state its rate; an engine is built without one.
-        found: problems that are known, which lead the report.
 
     Raises:
         ConfigError: with these, with what the backend cannot be as it is configured, and in submission with every
             breach and a missing rate.
     """
-    problems = [*found, *plugins.problems_of(workload)]
+    problems = list(plugins.problems_of(workload))
     plan = make_plan(workload)
     breach = wheel_breach(workload.round, distribution_version("mlcommons-loadgen"))
     if breach is not None:
@@ -83,15 +81,19 @@ def plan_for(workload: Workload, progress: Progress, *, runs: bool = True, found
     return plan
 
 
-def require_ready(workload: Workload) -> None:
+def require_ready(workload: Workload, deviceless: str | None = None) -> None:
     """Check that cores, engine library, model and data are here, before minutes go into an engine.
+
+    Args:
+        workload: what is to run.
+        deviceless: that its system has no device for it, if so; leads the report.
 
     Raises:
         NotReady: with everything that is missing.
         ConfigError: when options of model or data contradict each other, or this machine lacks what numa_config names.
     """
     require_numa(workload)
-    lacks = []
+    lacks = [] if deviceless is None else [deviceless]
     for requirement in (_find_library, _find_model, _open_data):
         try:
             requirement(workload)
