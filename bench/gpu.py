@@ -22,8 +22,8 @@ from typing import Any
 import attrs
 
 from bench.gpu_cell import merged, workload
-from bench.gpu_watch import Watch, gpu_name
-from mlperf_registry.atomic import write_json
+from bench.gpu_watch import Watch
+from bench.row import Row, Rows, table
 from mlperf_registry.execute import job
 from mlperf_registry.execute.length import Length
 from mlperf_registry.execute.progress import TokenProgress
@@ -67,17 +67,6 @@ DEFAULTS = {
 
 PRECISIONS = {"fp16": "fp16", "int8": "int8"}
 """Precisions whose accuracy is measured, and the number format of their input."""
-
-
-@attrs.frozen(kw_only=True)
-class Row:
-    """One line of the table."""
-
-    figure: str
-    bar: str
-    reached: str
-    holds: bool
-    detail: dict[str, Any]
 
 
 @attrs.frozen
@@ -202,7 +191,10 @@ def offline(bench: Bench) -> Row:
 
 def server(bench: Bench) -> Row:
     """LoadGen Server at shares of the Offline rate, until one is not VALID."""
-    rate = bench.asked.offline or _kept(bench.asked.out, "offline")
+    before = Rows(bench.asked.out).detail("offline")
+    if not bench.asked.offline and before is None:
+        raise SystemExit(f"{bench.asked.out} has no row offline: measure it first, or give --offline RATE.")
+    rate = bench.asked.offline or float((before or {})["rate"])
     bench.build()
     runs = []
     for share in sorted(bench.asked.shares):
@@ -337,18 +329,6 @@ SECONDS = {"memory": 240.0}
 """Where a row's run is not 60 s long."""
 
 
-def table(files: Sequence[Path]) -> str:
-    """Markdown of the rows in some results, the later file's where several have one."""
-    rows: dict[str, Any] = {}
-    for file in files:
-        rows.update(json.loads(file.read_text()))
-    lines = ["| figure | bar | reached | | command |", "|---|---|---|---|---|"]
-    for row in rows.values():
-        holds = "holds" if row["holds"] else "**missed**"
-        lines.append(f"| {row['figure']} | {row['bar']} | {row['reached']} | {holds} | `{row['command']}` |")
-    return "\n".join(lines)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit code: 1 when a bar is missed."""
     given = list(sys.argv[1:] if arguments is None else arguments)
@@ -375,12 +355,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     overrides = (*DEFAULTS.get(asked.row, ()), *asked.overrides)
     bench = Bench(overrides, asked.build_dir.resolve(), asked.seconds, asked.bare_seconds, asked)
     made = ROWS[asked.row](bench)
-    kept = json.loads(asked.out.read_text()) if asked.out.is_file() else {}
-    said = {"command": f"python -m bench gpu {shlex.join(given)}", "date": time.strftime("%Y-%m-%d"), "gpu": gpu_name()}
-    kept[asked.row] = {**attrs.asdict(made), **said}
-    asked.out.parent.mkdir(parents=True, exist_ok=True)
-    write_json(asked.out, kept)
-    print(f"{made.figure}: {made.reached}. Bar: {made.bar}; {'it holds' if made.holds else 'MISSED'}.")
+    Rows(asked.out).keep(asked.row, made, f"python -m bench gpu {shlex.join(given)}")
+    print(f"{made.figure}: {made}")
     return 0 if made.holds else 1
 
 
@@ -402,13 +378,6 @@ def _facts(result: RunResult) -> dict[str, Any]:
         "engine": result.engine.key,
         "versions": result.versions,
     }
-
-
-def _kept(out: Path, row: str) -> float:
-    try:
-        return float(json.loads(out.read_text())[row]["detail"]["rate"])
-    except (OSError, KeyError) as error:
-        raise SystemExit(f"{out} has no row {row}: measure it first, or give --{row} RATE.") from error
 
 
 def _environ() -> dict[str, str]:

@@ -29,7 +29,7 @@ import attrs
 import numpy as np
 
 from bench.gpu_watch import Watch as GpuWatch
-from bench.gpu_watch import gpu_name
+from bench.row import Row, Rows, table
 from harness.backends.vllm.arguments import engine_flags
 from harness.backends.vllm.core import VllmCore
 from harness.backends.vllm.library import sampling_params
@@ -81,17 +81,6 @@ STARTING_SECONDS = 400.0
 """The longest that a server may take to answer."""
 
 
-@attrs.frozen(kw_only=True)
-class Row:
-    """One line of the table."""
-
-    figure: str
-    bar: str
-    reached: str
-    holds: bool
-    detail: dict[str, Any]
-
-
 class Bench:
     """One command: its configuration, what was measured before, and the engine that its rows share."""
 
@@ -100,7 +89,7 @@ class Bench:
         self.build_dir: Path = asked.build_dir.resolve()
         self._llm: Any = None
         self._server: contextlib.ExitStack | None = None
-        self._kept: dict[str, Any] = json.loads(asked.out.read_text()) if asked.out.is_file() else {}
+        self._rows = Rows(asked.out)
 
     # Configuration.
 
@@ -132,15 +121,12 @@ class Bench:
 
     def keep(self, name: str, row: Row) -> None:
         """Write a row, and say it."""
-        said = {"date": time.strftime("%Y-%m-%d"), "gpu": gpu_name(), "command": self.asked.command}
-        self._kept[name] = {**attrs.asdict(row), **said}
-        self.asked.out.parent.mkdir(parents=True, exist_ok=True)
-        write_json(self.asked.out, self._kept)
-        say(f"{name}: {row.reached}. Bar: {row.bar}; {'it holds' if row.holds else 'MISSED'}.")
+        self._rows.keep(name, row, self.asked.command)
+        say(f"{name}: {row}")
 
     def detail(self, name: str) -> dict[str, Any] | None:
         """What a row, of this command or one before it, found."""
-        return self._kept[name]["detail"] if name in self._kept else None
+        return self._rows.detail(name)
 
     # In this process.
 
@@ -444,18 +430,6 @@ ROWS: dict[str, Callable[[Bench], Row]] = {
     "endpoint-offline": endpoint_offline,
     "endpoint-server": endpoint_server,
 }
-
-
-def table(files: Sequence[Path]) -> str:
-    """Markdown of the rows in some results, the later file's where several have one."""
-    rows: dict[str, Any] = {}
-    for file in files:
-        rows.update(json.loads(file.read_text()))
-    lines = ["| figure | bar | reached | | command |", "|---|---|---|---|---|"]
-    for row in rows.values():
-        holds = "holds" if row["holds"] else "**missed**"
-        lines.append(f"| {row['figure']} | {row['bar']} | {row['reached']} | {holds} | `{row['command']}` |")
-    return "\n".join(lines)
 
 
 def say(message: str) -> None:

@@ -55,8 +55,8 @@ def plan_for(workload: Workload, progress: Progress, *, runs: bool = True) -> Pl
         runs: whether LoadGen is to run, so that a submission must state its rate; an engine is built without one.
 
     Raises:
-        ConfigError: with these, with what the backend cannot be as it is configured, and in submission with every
-            breach and a missing rate.
+        ConfigError: with what the backend cannot be as it is configured, and in submission with every breach and a
+            missing rate.
     """
     problems = list(plugins.problems_of(workload))
     plan = make_plan(workload)

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from bench import gpu, gpu_cell
+from bench.row import table
 from mlperf_registry import plugins
 
 ON_CPU = (
@@ -109,7 +110,7 @@ def test_the_table_has_a_line_for_each_row(tmp_path):
     row = {"figure": "f", "bar": "b", "reached": "r", "holds": False, "command": "c"}
     (tmp_path / "a.json").write_text(json.dumps({"offline": row, "bare": row}))
     (tmp_path / "b.json").write_text(json.dumps({"offline": {**row, "holds": True}}))
-    lines = gpu.table([tmp_path / "a.json", tmp_path / "b.json"]).splitlines()
+    lines = table([tmp_path / "a.json", tmp_path / "b.json"]).splitlines()
     assert lines[2:] == ["| f | b | r | holds | `c` |", "| f | b | r | **missed** | `c` |"]
 
 
