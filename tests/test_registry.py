@@ -183,9 +183,7 @@ def test_cells_for_another_backend_or_round_are_judged_so(registry: Registry) ->
 def test_a_library_without_its_device_is_said_with_one_that_runs(registry: Registry) -> None:
     cell = ["benchmark=llama3.1-8b", "system=generic_cpu", "backend=vllm"]
     sentence = registry.deviceless(registry.structure(registry.compose(cell, quick=True)))
-    lacks = (
-        "vllm runs on a gpu, and generic_cpu has none, only a cpu: choose backend=openai_endpoint, or a system that has"
-    )
+    lacks = "vllm runs on a gpu, and generic_cpu has none, only a cpu: choose backend=openai_endpoint, or a system"
     assert sentence is not None and sentence.startswith(lacks)
     stated = registry.compose([*cell, "system.devices=[gpu]"], quick=True)
     assert registry.deviceless(registry.structure(stated)) is None
