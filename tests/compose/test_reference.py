@@ -42,7 +42,7 @@ def test_older_names_are_those_of_the_table_of_renames(checkout: Path) -> None:
         ("builder.gpu_batch_size", {"type": "whole number, per component", "range": "from 1 to 16777216"}),
         ("runtime.deque_timeout_usec", {"default": "0", "unit": "us"}),
         ("benchmark.options.graphs_max_seqlen", {"applies": "scenario server, interactive"}),
-        ("llm.trtllm_build_flags.max_seq_len", {"engine": ("tensorrt_edgellm", "tensorrt_llm")}),
+        ("llm.trtllm_build_flags.max_seq_len", {"engine": ("tensorrt_edgellm", "tensorrt_llm", "vllm")}),
         (
             "triton.instance_group_count",
             {"applies": "harness triton, triton_unified, triton_cpu; backend tensorrt, tensorrt_rtx, tensorrt_llm"},
