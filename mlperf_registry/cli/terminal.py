@@ -9,12 +9,13 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, TextIO
 
-from mlperf_registry.execute.length import Length
 from mlperf_registry.execute.progress import Progress, TokenProgress
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.live import Live
+
+    from mlperf_registry.execute.length import Length
 
 LINE_SECONDS = 5.0
 """A plain progress line appears no more often than this."""

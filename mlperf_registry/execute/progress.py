@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import attrs
 
-from mlperf_registry.execute.length import Length
+if TYPE_CHECKING:  # help must appear at once, and prints no progress
+    from mlperf_registry.execute.length import Length
 
 
 @attrs.frozen(kw_only=True)
