@@ -59,7 +59,6 @@ class TensorRTRunner:
         self._chosen = False
         self._alone: Worker | None = None
         """Who answers in the thread that submits: one query at a time keeps one GPU busy."""
-        self._bound_alone = False
         self._slot = np.zeros(1, np.int64)
         self._bound = threading.local()
         self._switch_interval = sys.getswitchinterval()
@@ -210,9 +209,7 @@ class TensorRTRunner:
         assert self._alone is not None
         if self._broken is not None:
             raise self._broken
-        if not self._bound_alone:
-            self._bind_once(self._alone)
-            self._bound_alone = True
+        self._bind_once(self._alone)
         try:
             return self._alone.answer(slots)
         except Ended as error:

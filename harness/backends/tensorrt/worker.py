@@ -16,7 +16,7 @@ from harness.backends.tensorrt.gather import Choice, choose
 from harness.backends.tensorrt.lane import Engine, Lane, Slots, Tensors, only_output
 from harness.backends.tensorrt.streams import Streams
 from harness.loadgen.runner import Ended, Ids
-from mlperf_registry.schema.problem import MlperfError, RunFailed
+from mlperf_registry.schema.problem import MlperfError
 
 _TRIALS = 2
 """The first shows what preparing costs, the second what gathering costs."""
@@ -218,9 +218,9 @@ class Worker:
             self.device.attach()
             return lane.answer(slots)
         except Exception as error:
-            settled, fatal = self._settled(lane, error)
-            if fatal and isinstance(settled, MlperfError):
-                raise Ended(str(settled)) from error
+            settled, _ = self._settled(lane, error)
+            if settled is error:
+                raise
             raise settled from error
 
     def stop(self) -> None:
@@ -285,5 +285,5 @@ class Worker:
         # What is no answer of CUDA's or the library's is a fault of this code, and says nothing of the next batch.
         fatal = self.device.broken() or not isinstance(error, MlperfError)
         if fatal and isinstance(error, MlperfError):
-            error = RunFailed(f"GPU {self.device.number} does no more work in this process. {error}")
+            error = Ended(f"GPU {self.device.number} does no more work in this process. {error}")
         return error, fatal
