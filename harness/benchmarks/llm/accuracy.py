@@ -106,9 +106,7 @@ def _rouge(marked: Marked) -> Found:
     return {
         **_means(scores),
         "gen_len": sum(map(len, texts)),
-        "gen_num": len(texts),
-        "gen_tok_len": marked.answers.token_count,
-        "tokens_per_sample": _tokens_per_sample(marked.answers),
+        **_counts(marked.answers),
     }
 
 
@@ -133,9 +131,7 @@ def _long_context(marked: Marked) -> Found:
         **({"rougeL": round(100 * fmean(summaries), 4)} if summaries else {}),
         **({"exact_match": round(fmean(matches), 4)} if matches else {}),
         "gen_len": sum(map(len, texts)),
-        "gen_num": len(texts),
-        "gen_tok_len": marked.answers.token_count,
-        "tokens_per_sample": _tokens_per_sample(marked.answers),
+        **_counts(marked.answers),
     }
 
 
@@ -150,9 +146,7 @@ def _mixture(marked: Marked) -> Found:
     return {
         **(_rouge(summaries) if summaries.texts else {}),
         **({"gsm8k": 100.0 * sum(right) / len(right)} if right else {}),
-        "gen_num": len(marked.answers),
-        "gen_tok_len": marked.answers.token_count,
-        "tokens_per_sample": _tokens_per_sample(marked.answers),
+        **_counts(marked.answers),
     }
 
 
@@ -192,6 +186,14 @@ def _means(scores: Sequence[Rouge]) -> Found:
     """Percent, rounded as MLPerf's scripts print them."""
     names = [field.name for field in attrs.fields(Rouge)]
     return {name: round(100 * fmean(getattr(one, name) for one in scores), 4) for name in names}
+
+
+def _counts(answers: Answers) -> Found:
+    return {
+        "gen_num": len(answers),
+        "gen_tok_len": answers.token_count,
+        "tokens_per_sample": _tokens_per_sample(answers),
+    }
 
 
 def _tokens_per_sample(answers: Answers) -> float:
