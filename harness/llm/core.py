@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from harness.llm.request import Generation, Request, Tokens
@@ -25,6 +25,16 @@ class Listener(Protocol):
 
     def fail(self, ids: Sequence[int], reason: str) -> None:
         """The requests cannot be answered: a sentence says why. Each request ends in exactly one finish or fail."""
+
+
+def tell(listener: Listener, *, begun: Mapping[int, Tokens], came: int, ended: Mapping[int, Tokens]) -> None:
+    """Report what one step of an engine brought: first tokens, how many tokens in all, whole answers; by request."""
+    if begun:
+        listener.first_token(list(begun), list(begun.values()))
+    if came:
+        listener.progress(came)
+    if ended:
+        listener.finish(list(ended), list(ended.values()))
 
 
 class Core(Protocol):

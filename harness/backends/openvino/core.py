@@ -13,7 +13,7 @@ import numpy as np
 from harness.backends.openvino.builder import GRAPH_FILE
 from harness.backends.openvino.library import import_genai, import_openvino
 from harness.backends.openvino.network import CONTEXT_LENGTH
-from harness.llm.core import Listener
+from harness.llm.core import Listener, tell
 from harness.llm.request import Generation, Request, Tokens
 from mlperf_registry.schema.problem import NotReady, RunFailed
 
@@ -156,12 +156,7 @@ class OpenVINOCore:
                 ended[number] = np.array(answer.tokens, np.int32)
         for number in ended:
             del self._under_way[number]
-        if begun:
-            self._listener.first_token(list(begun), list(begun.values()))
-        if came:
-            self._listener.progress(came)
-        if ended:
-            self._listener.finish(list(ended), list(ended.values()))
+        tell(self._listener, begun=begun, came=came, ended=ended)
 
     def _die(self, error: Exception) -> None:
         with self._changed:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from harness.backends.vllm import library
-from harness.llm.core import Listener
+from harness.llm.core import Listener, tell
 from harness.llm.request import Generation, Request, Tokens
 from mlperf_registry.schema.problem import RunFailed
 
@@ -137,12 +137,7 @@ class VllmCore:
             else:
                 begun.pop(number, None)
                 self._listener.fail([number], f"vLLM ended a request with {answer.finish_reason!r}.")
-        if begun:
-            self._listener.first_token(list(begun), list(begun.values()))
-        if came:
-            self._listener.progress(came)
-        if ended:
-            self._listener.finish(list(ended), list(ended.values()))
+        tell(self._listener, begun=begun, came=came, ended=ended)
 
     def _watch(self) -> None:
         # A process that was killed says nothing, and the thread that reads would wait for it.
