@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.skipif(find_spec("vllm") is None, reason="vLLM is not installed")
+pytestmark = pytest.mark.skipif(
+    find_spec("vllm") is None, reason="vLLM is not installed: pip install 'mlperf-registry[vllm]'"
+)
 
 ENGINE = Path(__file__).parent / "standin/vllm/v1/engine/llm_engine.py"
 
