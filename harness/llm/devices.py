@@ -37,6 +37,11 @@ def device_groups(workload: Workload) -> tuple[Devices, ...]:
     return tuple(gpus[first : first + size] for first in range(0, len(gpus), size))
 
 
+def are_named(workload: Workload) -> bool:
+    """Whether the config says which GPUs are used, so that others here are to be left alone."""
+    return bool(workload.runtime.gpu_indices) or workload.llm.gpu_rank_map is not None
+
+
 def named(devices: Devices) -> str:
     """What messages call the core of these GPUs."""
     return f"GPU {','.join(map(str, devices))}"

@@ -12,7 +12,7 @@ from harness.backends.tensorrt_llm.arguments import PYTORCH_ONLY, merged, run_ar
 from harness.backends.tensorrt_llm.core import TensorRTLLMCore
 from harness.backends.tensorrt_llm.library import ExecutionPath
 from harness.llm.core import Core
-from harness.llm.devices import device_groups, named, visible
+from harness.llm.devices import are_named, device_groups, named, visible
 from harness.llm.engine_file import EngineFile
 from harness.llm.process import ProcessCore
 from harness.llm.runner import LLMRunner
@@ -36,7 +36,7 @@ class TensorRTLLMRunner(LLMRunner):
             arguments = {name: value for name, value in arguments.items() if name not in PYTORCH_ONLY}
         groups = device_groups(workload)
         make = [partial(TensorRTLLMCore, named(group), engine.checkpoint, path, arguments) for group in groups]
-        if len(groups) == 1 and not workload.runtime.gpu_indices and workload.llm.gpu_rank_map is None:
+        if len(groups) == 1 and not are_named(workload):
             return [make[0]()]
         return [
             ProcessCore(named(group), core, {"CUDA_VISIBLE_DEVICES": visible(group)})

@@ -8,7 +8,7 @@ from functools import partial
 from harness.backends.vllm.core import VllmCore
 from harness.backends.vllm.library import make_engine
 from harness.llm.core import Core
-from harness.llm.devices import device_groups, named, visible
+from harness.llm.devices import are_named, device_groups, named, visible
 from harness.llm.engine_file import EngineFile
 from harness.llm.process import ProcessCore
 from harness.llm.runner import LLMRunner
@@ -37,6 +37,5 @@ class VllmRunner(LLMRunner):
                 for group in groups
             ]
         (group,) = groups
-        chosen = bool(workload.runtime.gpu_indices) or workload.llm.gpu_rank_map is not None
-        devices = group if chosen else None
+        devices = group if are_named(workload) else None
         return [VllmCore(named(group), partial(make_engine, engine.checkpoint, engine.arguments, devices))]
