@@ -21,7 +21,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from mlperf_registry.schema.problem import ConfigError, MlperfError
+from mlperf_registry.schema.problem import MlperfError, as_event
 
 
 class Events:
@@ -94,5 +94,4 @@ class Events:
 
     def error(self, error: MlperfError) -> None:
         """Why the child ends without a result."""
-        problems = {"problems": [each.as_json() for each in error.problems]} if isinstance(error, ConfigError) else {}
-        self._send("error", kind=type(error).__name__, message=str(error), **problems)
+        self._send("error", **as_event(error))

@@ -21,7 +21,7 @@ from typing import Any
 from mlperf_registry.execute.length import Length
 from mlperf_registry.execute.pace import Pace
 from mlperf_registry.execute.progress import Progress, TokenProgress
-from mlperf_registry.schema.problem import ConfigError, MlperfError, NotReady, Problem, RunFailed
+from mlperf_registry.schema.problem import RunFailed, from_event
 
 _CHILD = "harness.loadgen.child"
 _PROBE = "harness.loadgen.probe"
@@ -83,7 +83,7 @@ def _follow(module: list[str], last: str, log: Path, watch: _Watch) -> dict[str,
     except subprocess.TimeoutExpired:
         raise RunFailed(f"The child process closed its events and did not exit; it was ended. See {log}.") from None
     if error is not None:
-        raise _raised(error)
+        raise from_event(error)
     if code != 0 or answer is None:
         raise RunFailed(f"The child process {_how(code)} before its test was over. See {log}: {_last_line(log)}")
     return answer
@@ -224,13 +224,6 @@ def _events(handle: int, watch: _Watch) -> Iterator[dict[str, Any]]:
                 watch.hear(event)
                 yield event
         watch.require_alive()
-
-
-def _raised(error: dict[str, Any]) -> MlperfError:
-    if error.get("kind") == "ConfigError":
-        return ConfigError(Problem(**problem) for problem in error["problems"])
-    kind = NotReady if error.get("kind") == "NotReady" else RunFailed
-    return kind(str(error.get("message")))
 
 
 def _token_progress(tokens: dict[str, Any], under_way: int, rate: float) -> TokenProgress:

@@ -5,7 +5,7 @@ Every layer reports through these, so that the command line needs no knowledge o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
 import attrs
@@ -93,3 +93,17 @@ class WrongLog(WrongFile, RunFailed):
     """A log of LoadGen is damaged, or is of something else."""
 
     exit_code = 1
+
+
+def as_event(error: MlperfError) -> dict[str, Any]:
+    """An error as a child process tells it in JSON; a kind of one of the three is told as that one."""
+    if isinstance(error, ConfigError):
+        return {"kind": "ConfigError", "message": str(error), "problems": [each.as_json() for each in error.problems]}
+    return {"kind": "NotReady" if isinstance(error, NotReady) else "RunFailed", "message": str(error)}
+
+
+def from_event(event: Mapping[str, Any]) -> MlperfError:
+    """The error that a child process told by ``as_event``; RunFailed where the kind is none."""
+    if event.get("kind") == "ConfigError":
+        return ConfigError(Problem(**problem) for problem in event["problems"])
+    return (NotReady if event.get("kind") == "NotReady" else RunFailed)(str(event.get("message")))

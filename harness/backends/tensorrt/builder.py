@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from mlperf_registry.schema.engine import Recipe
-from mlperf_registry.schema.problem import ConfigError, MlperfError, NotReady, Problem, RunFailed
+from mlperf_registry.schema.problem import MlperfError, RunFailed, as_event, from_event
 from mlperf_registry.structure import structure, unstructure
 
 PLAN_FILE = "engine.plan"
@@ -49,7 +49,7 @@ class TensorRTBuilder:
             error = self._follow(child)
             code = child.wait()
         if error is not None:
-            raise _raised(error)
+            raise from_event(error)
         if code != 0 or not (folder / PLAN_FILE).is_file():
             raise RunFailed(
                 f"The process that built the {recipe.backend} engine {_how(code)}. The last it wrote: "
@@ -117,20 +117,10 @@ def main(folder: Path) -> int:
     try:
         recipe = structure(Recipe, json.load(sys.stdin), canonical=True)
         compile_plan(recipe, folder / PLAN_FILE, lambda message: tell(event="report", message=message))
-    except ConfigError as error:
-        problems = [[problem.path, problem.message, problem.hint] for problem in error.problems]
-        tell(event="error", kind="ConfigError", problems=problems)
-        return error.exit_code
     except MlperfError as error:
-        tell(event="error", kind=type(error).__name__, message=str(error))
+        tell(event="error", **as_event(error))
         return error.exit_code
     return 0
-
-
-def _raised(error: dict[str, Any]) -> MlperfError:
-    if error["kind"] == "ConfigError":
-        return ConfigError([Problem(path, message, hint=hint) for path, message, hint in error["problems"]])
-    return NotReady(error["message"]) if error["kind"] == "NotReady" else RunFailed(error["message"])
 
 
 def _how(code: int) -> str:

@@ -109,14 +109,13 @@ def _build_apart(recipe: Recipe, folder: Path, *, quantized: bool) -> None:
         raise RunFailed(f"The process that built the engine ended with exit code {process.exitcode}.") from None
     process.join()
     if said is not None:
-        kind, message = said
-        raise NotReady(message) if kind == "NotReady" else RunFailed(message)
+        raise said
 
 
 def _build(pipe: Connection, order: tuple[Any, ...]) -> None:
     try:
         library.build_engine(*order)
     except (NotReady, RunFailed) as error:
-        pipe.send((type(error).__name__, str(error)))
+        pipe.send(error)
     else:
         pipe.send(None)
