@@ -116,6 +116,8 @@ class Immediate(Protocol):
     def answer(self, indices: Sequence[int]) -> npt.NDArray[Any]:
         """The outputs of a query's samples, shape [n, ...], which are the caller's own.
 
+        No more samples come than to ``submit``, which gets a larger query batch by batch.
+
         Raises:
             RunFailed: when this query cannot be answered; Ended when no later one can be, either.
         """

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from ctypes import addressof, c_char
 from itertools import repeat
+from math import inf
 from time import monotonic_ns
 from typing import Any, TypeAlias, cast
 
@@ -86,8 +87,10 @@ class SUT:
         self._reasons: dict[str, int] = {}
         self._lock = threading.Lock()
         self._base = 0
+        """The batcher's number of sample 0."""
         size = batch_size if runner.batching == "harness" else None
         self._part = max(1, _TAKEN_AT_ONCE // batch_size) * batch_size
+        self._largest = inf if size is None else size
         self._direct = direct
         self._answer_now: Callable[[Sequence[int]], npt.NDArray[Any]] | None = None
         self._batcher: Batcher | Direct
@@ -127,9 +130,12 @@ class SUT:
         With it, on two cores, an instant engine answers 0.53 million samples/s Offline instead of 0.9 million, and a
         single sample takes 0.8 us longer.
         """
-        if self._answer_now is not None and self.broken is None:
-            self._answer_at_once(loadgen_ids, indices)
-            return
+        if self._answer_now is not None:
+            if len(indices) <= self._largest and self.broken is None:
+                self._answer_at_once(loadgen_ids, indices)
+                return
+            # The batcher has not counted what was answered at once.
+            self._base = self._batcher.issued - self.samples.issued
         try:
             count, part = len(indices), self._part
             if count <= part:
@@ -148,7 +154,7 @@ class SUT:
             self._break(error)
 
     def _answer_at_once(self, loadgen_ids: Sequence[int], indices: Sequence[int]) -> None:
-        """The whole of a query's way, where no other is under way: nobody else can report on its samples."""
+        """The whole way of a query of one batch, where no other is under way: nobody else reports on its samples."""
         samples = self.samples
         first = samples.issued
         try:

@@ -304,7 +304,7 @@ class TestOneQueryAtATime:
         answered = Answered()
         answers = Answers(answered.on_complete, answered.on_first)
         runner = Prompt(does)
-        sut = SUT(runner, batch_size=4, answers=answers, direct=True, **options)
+        sut = SUT(runner, batch_size=8, answers=answers, direct=True, **options)
         sut.restart(answers, 0)
         return sut, runner, answered
 
@@ -321,6 +321,37 @@ class TestOneQueryAtATime:
         assert samples.issued == samples.completed == 3 * count
         assert (samples.complete_ns[: 3 * count] >= samples.issue_ns[: 3 * count]).all()
         assert not sut.failures and sut.broken is None
+
+    def test_a_query_larger_than_a_batch_is_cut_into_batches(self):
+        sizes = []
+
+        def does(indices):
+            sizes.append(len(indices))
+            return 10 * np.array(indices)
+
+        sut, runner, answered = self.make(does)
+
+        def submit(ids, indices):
+            sut.complete(ids, does(indices))
+
+        runner.submit = submit
+        for count in (8, 9, 20, 1):
+            first = sut.samples.issued
+            sut.issue(list(range(first, first + count)), list(range(count)))
+            expected = {first + i: (np.int64(10 * i).tobytes(), 0) for i in range(count)}
+            assert {key: value for key, value in answered.complete.items() if key >= first} == expected
+        assert sizes == [8, 8, 1, 8, 8, 4, 1]
+        assert sut.samples.completed == sut.samples.issued == 38
+        assert not sut.failures and sut.broken is None
+
+    def test_more_samples_than_expected_find_room(self, monkeypatch):
+        monkeypatch.setattr("harness.loadgen.samples._SMALLEST", 4)
+        sut, _, answered = self.make(np.array)
+        for index in range(50):
+            sut.issue([index], [index])
+        assert answered.complete == {index: (np.int64(index).tobytes(), 0) for index in range(50)}
+        assert sut.samples.index[:50].tolist() == list(range(50))
+        assert (sut.samples.complete_ns[:50] >= sut.samples.issue_ns[:50]).all()
 
     def test_one_that_cannot_be_answered_is_a_reason_and_the_next_is_asked(self):
         def does(indices):

@@ -8,28 +8,13 @@ import attrs
 import numpy as np
 import pytest
 from case import make_run, make_workload
+from samples_and_sink import FIRST, TOTAL, Numbers
 from simulated_gpu import SimulatedGpu, SimulatedPlan, answer
 
 from harness.backends.tensorrt.runner import TensorRTRunner
 from harness.loadgen.qsl import QSL
 from mlperf_registry.schema.backends.tensorrt import TensorRTOptions
 from mlperf_registry.schema.sections import Backend
-
-TOTAL = 64
-FIRST = 1000
-
-
-class Numbers:
-    """Sample i is FIRST + i, in rows of the width that the plan takes."""
-
-    def __init__(self, width=2, total=TOTAL):
-        self._width, self._total = width, total
-
-    def __len__(self):
-        return self._total
-
-    def load(self, indices):
-        return {"number": np.repeat(FIRST + indices[:, None], self._width, axis=1)}
 
 
 class Recorded:

@@ -6,6 +6,7 @@ import threading
 
 import numpy as np
 import pytest
+from samples_and_sink import Forward
 from simulated_gpu import MS
 
 from harness.backends.tensorrt.device import Do
@@ -101,16 +102,6 @@ def test_a_sticky_error_reaches_loadgen_as_a_broken_sut(bench):
     assert "GPU 0 does no more work" in str(sut.broken)
     assert sut.samples.completed == sut.samples.issued == 11 * 64
     assert len(answered) == 11 * 64
-
-
-class Forward:
-    """A Sink whose SUT comes later: a runner is opened with its sink, and here a SUT is made with its runner."""
-
-    def complete(self, ids, outputs, token_counts=None):
-        self.sut.complete(ids, outputs)
-
-    def fail(self, ids, reason):
-        self.sut.fail(ids, reason)
 
 
 def test_a_fault_of_this_code_ends_the_run(bench):
