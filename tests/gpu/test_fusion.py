@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
+from onnx import helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 pytest.importorskip("tensorrt", reason="TensorRT is not installed: pip install 'mlperf-registry[tensorrt]'")
@@ -26,7 +28,8 @@ from tests.harness.backends.tensorrt.residual_network import ResidualNetwork
 if int(runtime.cudaGetDeviceCount()[0]) != 0:
     pytest.skip("CUDA shows no GPU here, and these tests are about one", allow_module_level=True)
 
-OUTPUT = "pooled"
+LIBRARY_LOG = "mlperf.tensorrt"
+OUTPUT, CHANNELS = "scores", 16
 SWITCHES = {
     "both": {},
     "stage": {"builder.disable_beta1_smallk": True},
@@ -34,27 +37,45 @@ SWITCHES = {
 }
 
 
+def network_with_an_end():
+    """The residual network, a pooling and a last convolution, as ResNet-50 ends.
+
+    The plug-ins give int8 alone and what a network gives is of floats: the convolution takes the one and gives the
+    other, so that the pooling, whose input and output are of one format, stays int8.
+    """
+    model = ResidualNetwork().model
+    random = np.random.default_rng(6)
+    weights = 512**-0.5 * random.standard_normal((CHANNELS, 512, 1, 1))
+    model.graph.initializer.extend(
+        [
+            numpy_helper.from_array(weights.astype(np.float32), f"{OUTPUT}_w"),
+            numpy_helper.from_array(random.standard_normal(CHANNELS).astype(np.float32), f"{OUTPUT}_b"),
+        ]
+    )
+    model.graph.node.extend(
+        [
+            helper.make_node("MaxPool", ["end_out"], ["pooled"], kernel_shape=[2, 2], strides=[2, 2]),
+            helper.make_node("Conv", ["pooled", f"{OUTPUT}_w", f"{OUTPUT}_b"], [OUTPUT], kernel_shape=[1, 1]),
+        ]
+    )
+    del model.graph.output[:]
+    model.graph.output.append(helper.make_tensor_value_info(OUTPUT, onnx.TensorProto.FLOAT, None))
+    return onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True)
+
+
 @pytest.fixture(scope="module")
 def network():
-    """The network with ranges that its own activations have, an image, and the answer in fp32.
-
-    It ends with a pooling, since the plug-ins give int8 alone, and what a network gives is of another format.
-    """
-    made = ResidualNetwork()
-    pool = onnx.helper.make_node("MaxPool", ["end_out"], [OUTPUT], kernel_shape=[2, 2], strides=[2, 2])
-    made.model.graph.node.append(pool)
-    made.model.graph.output[0].name = OUTPUT
-    del made.model.graph.output[0].type.tensor_type.shape.dim[:]
-    made.model.CopyFrom(onnx.shape_inference.infer_shapes(made.model))
+    """The network with ranges that its own activations have, an image, and the answer in fp32."""
+    model = network_with_an_end()
     image = np.random.default_rng(9).standard_normal((2, 64, 56, 56)).astype(np.float32)
     every = onnx.ModelProto()
-    every.CopyFrom(made.model)
-    names = [name for name in graph.activations(made.model) if name != "input"]
+    every.CopyFrom(model)
+    names = [name for name in graph.activations(model) if name != "input"]
     del every.graph.output[:]
-    every.graph.output.extend(onnx.helper.make_tensor_value_info(name, 1, None) for name in names)
+    every.graph.output.extend(helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in names)
     values = dict(zip(names, ReferenceEvaluator(every).run(names, {"input": image}), strict=True))
     scales = {name: float(np.abs(value).max()) / STEPS for name, value in {"input": image, **values}.items()}
-    return made.model, CalibrationCache(scales), image, values[OUTPUT]
+    return model, CalibrationCache(scales), image, values[OUTPUT]
 
 
 def build(folder: Path, network, values):
@@ -81,7 +102,8 @@ def build(folder: Path, network, values):
         },
         calibration_path=str(folder / "cache"),
     )
-    compile_plan(recipe, folder / "engine.plan", lambda message: None)
+    print(f"{folder.name}:")
+    compile_plan(recipe, folder / "engine.plan", print)
     return Engine(key="0", path=str(folder), file="engine.plan", sha256="", reused=False, why="")
 
 
@@ -103,7 +125,8 @@ def answer(engine, image, shape):
     return out
 
 
-def test_fused_parts_answer_as_the_network_in_fp32_within_int8s_steps(network, tmp_path):
+def test_fused_parts_answer_as_the_network_in_fp32_within_int8s_steps(network, tmp_path, caplog):
+    caplog.set_level(logging.INFO, logger=LIBRARY_LOG)  # pytest shows what was logged where a test fails
     library = open_library("tensorrt")
     load_plugins(library, ())
     if fusion.STAGE not in {creator.name for creator in library.trt.get_plugin_registry().plugin_creator_list}:
