@@ -118,16 +118,22 @@ class QSL:
             raise KeyError(f"sample {int(indices[int(slots.argmin())])} is not loaded")
         return slots
 
-    def slot(self, index: int) -> int:
-        """Slot of one sample.
+    def place(self, indices: Sequence[int], slots: memoryview) -> None:
+        """Write the slot of each sample of a query: quicker than arrays, for so few.
+
+        Args:
+            indices: positions in the data set, n of them.
+            slots: int64, shape [n or more].
 
         Raises:
-            KeyError: when it is not loaded.
+            KeyError: when a sample is not loaded.
         """
-        slot: int = self._slot_at[index]
-        if slot < 0:
-            raise KeyError(f"sample {index} is not loaded")
-        return slot
+        slot_at = self._slot_at
+        for position, index in enumerate(indices):
+            slot = slot_at[index]
+            if slot < 0:
+                raise KeyError(f"sample {index} is not loaded")
+            slots[position] = slot
 
     def column(self, name: str) -> Array | Ragged:
         """A whole column, row s for slot s: what a device that keeps all samples copies once."""

@@ -106,18 +106,26 @@ class Ended(RunFailed):
 class Immediate(Protocol):
     """A Runner that can answer a query in the thread that asks, where one query is under way at a time.
 
-    Nothing is handed from thread to thread or looked up twice then, and every microsecond is part of a latency.
+    Nothing is handed from thread to thread or looked up twice then, and every microsecond is part of a latency: what
+    need not be done before the query begins or after it has ended is done in between, while the device works.
     """
 
     @property
     def immediate(self) -> bool:
-        """Whether ``answer`` may be called instead of ``submit``; known once open."""
+        """Whether ``begin`` and ``end`` may be called instead of ``submit``; known once open."""
 
-    def answer(self, indices: Sequence[int]) -> npt.NDArray[Any]:
-        """The outputs of a query's samples, shape [n, ...], which are the caller's own.
+    def begin(self, indices: Sequence[int]) -> None:
+        """Put a query on its way; the next one only after ``end``, or when this has raised.
 
         No more samples come than to ``submit``, which gets a larger query batch by batch.
 
         Raises:
             RunFailed: when this query cannot be answered; Ended when no later one can be, either.
+        """
+
+    def end(self) -> npt.NDArray[Any]:
+        """Wait for the query and return its samples' outputs, shape [n, ...], which stay until the next ``begin``.
+
+        Raises:
+            RunFailed: as ``begin``.
         """

@@ -140,9 +140,9 @@ class Samples:
             self.completed += len(ids)
         return None
 
-    def complete_last(self, count: int) -> None:
-        """Mark the samples issued last as done now, where nobody else can have done so."""
-        now, stop = monotonic_ns(), self.issued
+    def complete_last(self, count: int, now: int) -> None:
+        """Mark the samples issued last as done at a monotonic time, in ns, where nobody else can have done so."""
+        stop = self.issued
         if count == 1:
             self._complete_ns[stop - 1] = now
         else:

@@ -191,22 +191,12 @@ class CudaDevice:
 
     def run(self, steps: Steps) -> None:
         if self._native is not None:
-            number, step = self._native.run(steps)
+            number = self._native.run(steps)
             if number:
-                self._refuse(number, f"take the step {Do(steps.array[step].do).name}")
+                self._refuse(number, f"take the step {Do(steps.array[steps.failed.value].do).name}")
             return
         for one in steps.array:
             self._put(one)
-
-    def finish(self, steps: Steps, event: int, waiting: Waiting) -> None:
-        if self._native is None:
-            self.run(steps)
-            self.wait(event, waiting)
-            return
-        number, step = self._native.finish(steps, event, spin=waiting == "spinning")
-        if number:
-            what = "finish a batch" if step < 0 else f"take the step {Do(steps.array[step].do).name}"
-            self._refuse(number, what)
 
     def wait(self, event: int, waiting: Waiting) -> None:
         if self._native is not None:

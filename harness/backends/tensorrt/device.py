@@ -81,6 +81,10 @@ class Steps:
     def __init__(self, *steps: Step) -> None:
         self.array: Any = (Step * len(steps))(*steps)
         """The steps themselves; what differs from batch to batch is set here."""
+        self.failed = ctypes.c_int(-1)
+        """Where native.c says which step was refused."""
+        self.call = (ctypes.addressof(self.array), len(steps), ctypes.addressof(self.failed))
+        """Its arguments, made once."""
 
     def __len__(self) -> int:
         return len(self.array)
@@ -144,9 +148,6 @@ class Device(Protocol):
 
     def wait(self, event: int, waiting: Waiting) -> None:
         """Return when an event has come."""
-
-    def finish(self, steps: Steps, event: int, waiting: Waiting) -> None:
-        """Put steps on their streams and return when an event among them has come."""
 
     def synchronize(self, stream: int) -> None:
         """Return when a stream is empty."""

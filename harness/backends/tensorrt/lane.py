@@ -84,8 +84,9 @@ class Lane:
         self._tensors = tensors
         self._waiting = waiting
         self._graphs: dict[int, int] = {}
-        self._whole: dict[int, int] = {}
-        """Graphs of a batch's whole way, from samples to answers; empty unless batches are gathered so."""
+        self._whole: dict[int, Steps] = {}
+        """For each size the launch of a batch's whole way as one graph, from samples to answers, and the event; empty
+        unless batches are gathered so."""
         self._kernel: int | None = None
         """What gathers in these."""
         self._sizes = np.zeros(tensors.max_batch + 1, np.int64)
@@ -104,6 +105,8 @@ class Lane:
         raw = device.pinned(largest * reported.row_bytes, "results")
         self._result: npt.NDArray[np.generic] = raw.view(reported.dtype).reshape(largest, *reported.row_shape)
         self._slots: Slots = device.pinned(largest * 8, "the order of samples").view(np.int64)
+        self.slots = self._slots.data
+        """The slots of the next batch's samples; one element goes into it quicker than into an array."""
         self.copy_stream = engine.stream if one_stream else device.stream()
         copied, executed = (0, 0) if one_stream else (device.event(), device.event())
         self._done = device.event(waiting)
@@ -139,7 +142,6 @@ class Lane:
             ]
         self._way_in = Steps(*gathers, *before)
         self._way_out = Steps(*after, back, done)
-        self._in_one = Steps(launch, done)
         self._host_outputs = tuple(
             device.address_of(raw) if tensor is reported and tensor.row_bytes <= WRITTEN_TO_HOST else address
             for tensor, address in zip(tensors.outputs, self._outputs, strict=True)
@@ -150,6 +152,7 @@ class Lane:
         self._rows_in = [self._way_in.array[number] for number in range(len(gathers))]
         self._rows = [self._way.array[number] for number in range(len(gathers))]
         self._launch = self._way.array[len(gathers) + len(before)]
+        self._in_one = (launch, done)
         self._backs = [steps.array[len(steps) - 2] for steps in (self._way, self._way_out)]
         self._sources: tuple[int, ...] = ()
         self._in_place = False
@@ -206,7 +209,7 @@ class Lane:
         """Capture the whole way anew: where samples lie is part of it."""
         device, stream = self._device, self.engine.stream
         while self._whole:
-            device.discard(self._whole.popitem()[1])
+            device.discard(self._whole.popitem()[1].array[0].object)
         if self._kernel is None:
             return
         for size in self._graphs:
@@ -222,7 +225,9 @@ class Lane:
                 self.engine.executor.enqueue(stream)
                 device.run(back)
 
-            self._whole[size] = self._captured(size, self._host_outputs, work)
+            steps = Steps(*map(Step.from_buffer_copy, self._in_one))
+            steps.array[0].object = self._captured(size, self._host_outputs, work)
+            self._whole[size] = steps
 
     def give_up_graphs(self) -> None:
         """Execute without graphs after all."""
@@ -239,6 +244,20 @@ class Lane:
         """
         count = len(slots)
         self._slots[:count] = slots
+        self.begin(count)
+
+    def begin(self, count: int) -> None:
+        """The same for the first ``count`` samples of ``slots``.
+
+        Raises:
+            RunFailed: as ``enqueue``.
+        """
+        if self._whole:
+            size = int(self._sizes[count])
+            if size > count:
+                self._slots[count:size] = self._slots[count - 1]
+            self._device.run(self._whole[size])
+            return
         if self._graphs:
             for step in self._rows:
                 step.rows = count
@@ -247,7 +266,7 @@ class Lane:
             self._device.run(self._way)
             return
         size = self._tensors.max_batch if self._tensors.static_batch else count
-        if not (self._in_place and size == count and self._execute_in_place(slots)):
+        if not (self._in_place and size == count and self._execute_in_place(self._slots[:count])):
             for step in self._rows_in:
                 step.rows = count
             self._device.run(self._way_in)
@@ -255,32 +274,22 @@ class Lane:
         self._backs[1].rows = count
         self._device.run(self._way_out)
 
-    def answer(self, slots: Slots) -> npt.NDArray[np.generic]:
-        """Both: put a batch on its way, wait for it and take its results, shape [n, ...].
-
-        Raises:
-            RunFailed: as ``enqueue`` and ``collect``.
-        """
-        count = len(slots)
-        if not self._whole:
-            self.enqueue(slots)
-            return self.collect(count)
-        size = int(self._sizes[count])
-        self._slots[:count] = slots
-        self._slots[count:size] = slots[-1]
-        self._in_one.array[0].object = self._whole[size]
-        self._device.finish(self._in_one, self._done, self._waiting)
-        results: npt.NDArray[np.generic] = self._result[:count].copy()
-        return results
-
-    def collect(self, count: int) -> npt.NDArray[np.generic]:
-        """Wait for the batch, and take its results: the caller's own, shape [count, ...].
+    def end(self, count: int) -> npt.NDArray[np.generic]:
+        """Wait for the batch, and return its results, shape [count, ...], which stay until the next one.
 
         Raises:
             RunFailed: when the batch was not executed.
         """
         self._device.wait(self._done, self._waiting)
-        results: npt.NDArray[np.generic] = self._result[:count].copy()
+        return self._result[:count]
+
+    def collect(self, count: int) -> npt.NDArray[np.generic]:
+        """The same, but the results are the caller's own.
+
+        Raises:
+            RunFailed: as ``end``.
+        """
+        results: npt.NDArray[np.generic] = self.end(count).copy()
         return results
 
     def settle(self) -> None:

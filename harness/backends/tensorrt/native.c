@@ -151,8 +151,3 @@ int mlperf_wait(uint64_t event, int spin) {
     return result;
 }
 
-/* Both in one crossing: for one batch at a time, every crossing is part of its latency. */
-int mlperf_finish(const Step *steps, int count, int *failed, uint64_t event, int spin) {
-    int result = mlperf_run(steps, count, failed);
-    return result == SUCCESS ? mlperf_wait(event, spin) : result;
-}

@@ -38,20 +38,15 @@ class Native:
     copies_in_batches: bool
     """Whether the driver has cuMemcpyBatchAsync."""
 
-    def run(self, steps: Steps) -> tuple[int, int]:
-        """Put steps on their streams; CUDA's error, 0 for none, and the step that it struck."""
-        failed = ctypes.c_int(-1)
-        return self._library.mlperf_run(steps.array, len(steps), ctypes.byref(failed)), failed.value
-
-    def finish(self, steps: Steps, event: int, *, spin: bool) -> tuple[int, int]:
-        """Put steps on their streams and wait for an event; CUDA's error, 0 for none, and its step, -1 for the wait."""
-        failed = ctypes.c_int(-1)
-        number = self._library.mlperf_finish(steps.array, len(steps), ctypes.byref(failed), event, int(spin))
-        return number, failed.value
+    def run(self, steps: Steps) -> int:
+        """Put steps on their streams; CUDA's error, 0 for none, for the step ``steps.failed``."""
+        number: int = self._library.mlperf_run(*steps.call)
+        return number
 
     def wait(self, event: int, *, spin: bool) -> int:
         """Wait for an event; CUDA's error, 0 for none."""
-        return int(self._library.mlperf_wait(event, int(spin)))
+        number: int = self._library.mlperf_wait(event, spin)
+        return number
 
 
 def open_native(driver: str = DRIVER) -> Native:
@@ -69,7 +64,6 @@ def open_native(driver: str = DRIVER) -> Native:
         raise Unavailable(f"The compiled part of the runner does not load ({error}).") from error
     library.mlperf_run.argtypes = (ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
     library.mlperf_wait.argtypes = (ctypes.c_uint64, ctypes.c_int)
-    library.mlperf_finish.argtypes = (ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_int)
     has_batch = ctypes.c_int(0)
     if library.mlperf_open(driver.encode(), ctypes.byref(has_batch)) != 0:
         raise Unavailable(f"The driver {driver} does not load, or lacks a function.")

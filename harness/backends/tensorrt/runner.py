@@ -16,6 +16,7 @@ from typing import ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 
+from harness.backends.tensorrt.alone import Alone
 from harness.backends.tensorrt.device import Device, Executable
 from harness.backends.tensorrt.library import Library, open_library
 from harness.backends.tensorrt.plan import open_plan
@@ -57,9 +58,8 @@ class TensorRTRunner:
         self._unreported = 0
         self._broken: Exception | None = None
         self._chosen = False
-        self._alone: Worker | None = None
+        self._alone: Alone | None = None
         """Who answers in the thread that submits: one query at a time keeps one GPU busy."""
-        self._slot = np.zeros(1, np.int64)
         self._bound = threading.local()
         self._switch_interval = sys.getswitchinterval()
 
@@ -119,7 +119,9 @@ class TensorRTRunner:
             for _ in worker.lanes:
                 self._permits.put(None)
         self._binds_submitter = not own_threads
-        self._alone = self._workers[0] if streams.inline else None
+        if streams.inline:
+            worker = self._workers[0]
+            self._alone = Alone(worker, qsl, partial(self._bind_once, worker))
         if not streams.inline:
             sys.setswitchinterval(min(self._switch_interval, SWITCH_INTERVAL_S))
 
@@ -164,10 +166,10 @@ class TensorRTRunner:
             RunFailed: when a GPU does no more work.
         """
         assert self._qsl is not None
-        slots = self._qsl.slots(indices)
         if self._alone is not None:
             try:
-                outputs = self._answer_slots(slots)
+                self._alone.begin(indices.tolist())
+                outputs = self._alone.end()
             except Ended:
                 raise
             except RunFailed as error:
@@ -175,6 +177,7 @@ class TensorRTRunner:
             else:
                 self._sink.complete(ids, outputs)
             return
+        slots = self._qsl.slots(indices)
         self._permits.get()
         with self._changed:
             if self._broken is not None:
@@ -192,29 +195,24 @@ class TensorRTRunner:
         """Whether one query is under way at a time: see Immediate."""
         return self._alone is not None
 
-    def answer(self, indices: Sequence[int]) -> npt.NDArray[np.generic]:
+    def begin(self, indices: Sequence[int]) -> None:
         """See Immediate.
 
         Raises:
             KeyError: when a sample is not loaded.
             RunFailed: when the batch cannot be executed; Ended when the GPU does no more work.
         """
-        assert self._qsl is not None
-        if len(indices) == 1:
-            self._slot[0] = self._qsl.slot(indices[0])
-            return self._answer_slots(self._slot)
-        return self._answer_slots(self._qsl.slots(np.fromiter(indices, np.int64, len(indices))))
-
-    def _answer_slots(self, slots: npt.NDArray[np.int64]) -> npt.NDArray[np.generic]:
         assert self._alone is not None
-        if self._broken is not None:
-            raise self._broken
-        self._bind_once(self._alone)
-        try:
-            return self._alone.answer(slots)
-        except Ended as error:
-            self._broken = error
-            raise
+        self._alone.begin(indices)
+
+    def end(self) -> npt.NDArray[np.generic]:
+        """See Immediate.
+
+        Raises:
+            RunFailed: as ``begin``.
+        """
+        assert self._alone is not None
+        return self._alone.end()
 
     def drain(self) -> None:
         """Return when every sample submitted has been reported.

@@ -187,7 +187,8 @@ class Worker:
         for _ in range(_TRIALS):
             begun = perf_counter()
             for _ in range(_TURNS_ALONE):
-                lane.answer(batch)
+                lane.enqueue(batch)
+                lane.end(len(batch))
             seconds = perf_counter() - begun
         return seconds / _TURNS_ALONE
 
@@ -207,21 +208,17 @@ class Worker:
         else:
             self._enqueue(lane, ids, slots)
 
-    def answer(self, slots: Slots) -> npt.NDArray[np.generic]:
-        """Execute a batch in the calling thread; for a worker with one lane, that none takes.
-
-        Raises:
-            RunFailed: when it cannot be executed; Ended when no other can be, either.
-        """
-        lane = self.lanes[0]
+    def settled(self, lane: Lane, error: Exception) -> tuple[Exception, bool]:
+        """What to say of a batch that went wrong, once nothing of it is left; and whether it ends the GPU's work."""
         try:
-            self.device.attach()
-            return lane.answer(slots)
-        except Exception as error:
-            settled, _ = self._settled(lane, error)
-            if settled is error:
-                raise
-            raise settled from error
+            lane.settle()
+        except MlperfError as worse:
+            error = worse
+        # What is no answer of CUDA's or the library's is a fault of this code, and says nothing of the next batch.
+        fatal = self.device.broken() or not isinstance(error, MlperfError)
+        if fatal and isinstance(error, MlperfError):
+            error = Ended(f"GPU {self.device.number} does no more work in this process. {error}")
+        return error, fatal
 
     def stop(self) -> None:
         """End the threads, after what they hold."""
@@ -271,19 +268,7 @@ class Worker:
         self._reports.finished(ids, outputs)
 
     def _fail(self, lane: Lane, ids: Ids, error: Exception) -> None:
-        error, fatal = self._settled(lane, error)
+        error, fatal = self.settled(lane, error)
         self._reports.failed(ids, error, fatal=fatal)
         self.free.append(lane)
         self._reports.released()
-
-    def _settled(self, lane: Lane, error: Exception) -> tuple[Exception, bool]:
-        """What to say of a batch that went wrong, once nothing of it is left; and whether it ends the GPU's work."""
-        try:
-            lane.settle()
-        except MlperfError as worse:
-            error = worse
-        # What is no answer of CUDA's or the library's is a fault of this code, and says nothing of the next batch.
-        fatal = self.device.broken() or not isinstance(error, MlperfError)
-        if fatal and isinstance(error, MlperfError):
-            error = Ended(f"GPU {self.device.number} does no more work in this process. {error}")
-        return error, fatal

@@ -5,7 +5,8 @@ Imports no TensorRT-LLM: `mlperf build` and the tests need none.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,47 @@ _SWITCHES = (
     "norm_quant_fusion",
 )
 _POLICIES = {"max_util": "MAX_UTILIZATION", "no_evict": "GUARANTEED_NO_EVICT", "static": "STATIC_BATCH"}
+_CHECKPOINT, _BUILD = "llm.trtllm_checkpoint_flags", "llm.trtllm_build_flags"
+_RUNTIME = "llm.trtllm_runtime_flags"
+_LOADING = {
+    "llm.tensor_parallelism": "tensor_parallel_size",
+    "llm.pipeline_parallelism": "pipeline_parallel_size",
+    "llm.moe_expert_parallelism": "moe_expert_parallel_size",
+    "builder.gpu_batch_size": "max_batch_size",
+    "builder.max_num_tokens": "max_num_tokens",
+    **{f"{_BUILD}.{size}": size for size in _SIZES},
+    f"{_BUILD}.enable_attention_dp": "enable_attention_dp",
+    f"{_BUILD}.tokens_per_block": "kv_cache_config.tokens_per_block",
+    f"{_BUILD}.torch_compile_enabled": "torch_compile_config",
+    f"{_CHECKPOINT}.kv_cache_dtype": "kv_cache_config.dtype",
+    "model.weights": "load_format",
+}
+_RUNNING = {
+    "llm.kvcache_free_gpu_mem_frac": "kv_cache_config.free_gpu_memory_fraction",
+    "llm.trtllm_batch_sched_policy": "scheduler_config.capacity_scheduler_policy",
+    f"{_RUNTIME}.max_batch_size": "max_batch_size",
+    f"{_RUNTIME}.max_num_tokens": "max_num_tokens",
+    f"{_RUNTIME}.enable_chunked_context": "enable_chunked_prefill",
+    f"{_RUNTIME}.kvcache_free_gpu_mem_frac": "kv_cache_config.free_gpu_memory_fraction",
+    f"{_RUNTIME}.batch_scheduler_policy": "scheduler_config.capacity_scheduler_policy",
+    f"{_RUNTIME}.context_chunking_policy": "scheduler_config.context_chunking_policy",
+    **{
+        f"{_RUNTIME}.{name}": f"scheduler_config.dynamic_batch_config.{name}"
+        for name in ("enable_batch_size_tuning", "enable_max_num_tokens_tuning", "dynamic_batch_moving_average_window")
+    },
+    f"{_RUNTIME}.cuda_graph_batch_sizes": "cuda_graph_config.batch_sizes",
+    f"{_RUNTIME}.cuda_graph_padding_enabled": "cuda_graph_config.enable_padding",
+    f"{_RUNTIME}.moe_backend": "moe_config.backend",
+    f"{_RUNTIME}.adp_balancing_enable": "attention_dp_config.enable_balance",
+    f"{_RUNTIME}.adp_balancing_timeout_iters": "attention_dp_config.timeout_iters",
+    f"{_RUNTIME}.adp_balancing_batching_wait_iters": "attention_dp_config.batching_wait_iters",
+    f"{_RUNTIME}.num_postprocess_workers": "num_postprocess_workers",
+}
+READS = {"builder.precision": "dtype", "builder.use_fp8": "dtype", **_LOADING, **_RUNNING}
+"""Path of the workload to the argument of the PyTorch path that takes its value, with dots into nested ones.
+
+Of two for one argument, the later wins.
+"""
 _OURS = ("model", "skip_tokenizer_init", "stream_interval", "backend")
 """Arguments that the harness sets itself."""
 
@@ -55,64 +97,22 @@ def load_arguments(values: Mapping[str, Any]) -> Arguments:
     if taken:
         message = f"sets {', '.join(taken)}, which the harness sets itself"
         raise ConfigError([Problem("backend.options.llm_args", message)])
-    build = values.get("llm.trtllm_build_flags") or {}
-    checkpoint = values.get("llm.trtllm_checkpoint_flags") or {}
-    named: Arguments = {
-        "tensor_parallel_size": values.get("llm.tensor_parallelism"),
-        "pipeline_parallel_size": values.get("llm.pipeline_parallelism"),
-        "moe_expert_parallel_size": values.get("llm.moe_expert_parallelism"),
-        "max_batch_size": only_number(values.get("builder.gpu_batch_size")),
-        "max_num_tokens": values.get("builder.max_num_tokens"),
-        **{name: build[name] for name in _SIZES if build.get(name) is not None},
-        "enable_attention_dp": build.get("enable_attention_dp"),
+    always: Arguments = {
         "dtype": _DTYPES.get(wanted_precision(values) or ""),
-        "kv_cache_config": {
-            # Blocks of one sample must not serve another: MLPerf forbids it.
-            "enable_block_reuse": False,
-            "dtype": checkpoint.get("kv_cache_dtype"),
-            "tokens_per_block": build.get("tokens_per_block"),
-        },
-        "torch_compile_config": {} if build.get("torch_compile_enabled") else None,
-        "load_format": "dummy" if values.get("model.weights") == "random" else None,
+        # Blocks of one sample must not serve another: MLPerf forbids it.
+        "kv_cache_config": {"enable_block_reuse": False},
     }
-    return merged(_set(named), further)
+
+    def value_of(path: str) -> Any:
+        section, _, name = path.rpartition(".")
+        return values[path] if path in values else (values.get(section) or {}).get(name)
+
+    return merged(merged(_set(always), _named(_LOADING, value_of)), further)
 
 
 def run_arguments(llm: Llm) -> Arguments:
     """What the executor runs with: batching, memory, scheduling; none of it changes a built engine."""
-    flags = llm.trtllm_runtime_flags
-    policy = flags.batch_scheduler_policy or llm.trtllm_batch_sched_policy
-    fraction = flags.kvcache_free_gpu_mem_frac
-    tuning = {
-        "enable_batch_size_tuning": flags.enable_batch_size_tuning,
-        "enable_max_num_tokens_tuning": flags.enable_max_num_tokens_tuning,
-        "dynamic_batch_moving_average_window": flags.dynamic_batch_moving_average_window,
-    }
-    balance = {
-        "enable_balance": flags.adp_balancing_enable,
-        "timeout_iters": flags.adp_balancing_timeout_iters,
-        "batching_wait_iters": flags.adp_balancing_batching_wait_iters,
-    }
-    sizes = None if flags.cuda_graph_batch_sizes is None else list(flags.cuda_graph_batch_sizes)
-    return _set(
-        {
-            "max_batch_size": flags.max_batch_size,
-            "max_num_tokens": flags.max_num_tokens,
-            "enable_chunked_prefill": flags.enable_chunked_context,
-            "kv_cache_config": {
-                "free_gpu_memory_fraction": llm.kvcache_free_gpu_mem_frac if fraction is None else fraction
-            },
-            "scheduler_config": {
-                "capacity_scheduler_policy": None if policy is None else _POLICIES[policy],
-                "context_chunking_policy": _upper(flags.context_chunking_policy),
-                "dynamic_batch_config": _set(tuning) or None,
-            },
-            "cuda_graph_config": {"batch_sizes": sizes, "enable_padding": flags.cuda_graph_padding_enabled},
-            "moe_config": {"backend": flags.moe_backend},
-            "attention_dp_config": balance,
-            "num_postprocess_workers": flags.num_postprocess_workers,
-        }
-    )
+    return _named(_RUNNING, lambda path: attrgetter(path.removeprefix("llm."))(llm))
 
 
 PYTORCH_ONLY = ("cuda_graph_config", "moe_config", "attention_dp_config", "torch_compile_config", "stream_interval")
@@ -168,6 +168,31 @@ def only_number(value: object) -> int | None:
     if isinstance(value, Mapping):
         return next(iter(value.values())) if len(value) == 1 else None
     return value if isinstance(value, int) else None
+
+
+_AS: dict[str, Callable[[Any], Any]] = {
+    "builder.gpu_batch_size": only_number,
+    f"{_BUILD}.torch_compile_enabled": lambda on: {} if on else None,
+    "model.weights": lambda weights: "dummy" if weights == "random" else None,
+    "llm.trtllm_batch_sched_policy": _POLICIES.__getitem__,
+    f"{_RUNTIME}.batch_scheduler_policy": _POLICIES.__getitem__,
+    f"{_RUNTIME}.context_chunking_policy": str.upper,
+    f"{_RUNTIME}.cuda_graph_batch_sizes": list,
+}
+"""What a value becomes whose argument takes another form; None: nothing is said."""
+
+
+def _named(table: Mapping[str, str], value_of: Callable[[str], Any]) -> Arguments:
+    made: Arguments = {}
+    for path, argument in table.items():
+        value = value_of(path)
+        if value is not None:
+            value = _AS.get(path, lambda same: same)(value)
+        if value is not None:
+            for name in reversed(argument.split(".")):
+                value = {name: value}
+            made = merged(made, value)
+    return made
 
 
 def _upper(value: str | None) -> str | None:

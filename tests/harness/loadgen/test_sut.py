@@ -292,18 +292,25 @@ class Prompt(Loopback):
 
     immediate = True
 
-    def __init__(self, does):
+    def __init__(self, does, refuses=lambda indices: None):
         super().__init__()
-        self.answer = does
+        self._does, self._refuses = does, refuses
+
+    def begin(self, indices):
+        self._refuses(indices)
+        self._indices = indices
+
+    def end(self):
+        return self._does(self._indices)
 
 
 class TestOneQueryAtATime:
     """With a runner that answers at once, no query goes through queue and batcher."""
 
-    def make(self, does, **options):
+    def make(self, does, refuses=lambda indices: None, **options):
         answered = Answered()
         answers = Answers(answered.on_complete, answered.on_first)
-        runner = Prompt(does)
+        runner = Prompt(does, refuses)
         sut = SUT(runner, batch_size=8, answers=answers, direct=True, **options)
         sut.restart(answers, 0)
         return sut, runner, answered
@@ -353,13 +360,37 @@ class TestOneQueryAtATime:
         assert sut.samples.index[:50].tolist() == list(range(50))
         assert (sut.samples.complete_ns[:50] >= sut.samples.issue_ns[:50]).all()
 
-    def test_one_that_cannot_be_answered_is_a_reason_and_the_next_is_asked(self):
+    def test_outputs_may_differ_in_form_from_query_to_query(self):
+        forms = [np.int64, np.int64, np.int32, np.int32, np.int64]
+        wide = [(), (), (), (2,), (2,)]
+        turn = 0
+
         def does(indices):
+            return np.full((len(indices), *wide[turn]), turn, forms[turn])
+
+        sut, _, answered = self.make(does)
+        for turn, count in enumerate((1, 2, 2, 2, 2)):
+            sut.issue([10 * turn + i for i in range(count)], list(range(count)))
+            one = np.full(wide[turn], turn, forms[turn]).tobytes()
+            assert {key: value for key, value in answered.complete.items() if key >= 10 * turn} == {
+                10 * turn + i: (one, 0) for i in range(count)
+            }
+        assert not sut.failures and sut.broken is None
+
+    def test_the_engine_works_while_the_query_is_recorded(self):
+        sut, _, _ = self.make(lambda indices: issued.append(sut.samples.issued) or np.array(indices))
+        issued = []
+        sut.issue([1], [1])
+        assert issued == [1]
+
+    @pytest.mark.parametrize("part", ["does", "refuses"])
+    def test_one_that_cannot_be_answered_is_a_reason_and_the_next_is_asked(self, part):
+        def fails(indices):
             if indices[0] == 1:
                 raise RunFailed("The engine did not like it.")
             return np.array(indices)
 
-        sut, _, answered = self.make(does)
+        sut, _, answered = self.make(**{"does": np.array, part: fails})
         for index in range(3):
             sut.issue([index], [index])
         assert sorted(answered.complete) == [0, 1, 2]
@@ -367,12 +398,13 @@ class TestOneQueryAtATime:
         assert sut.failures == ["The engine did not like it. (1 sample)"]
         assert sut.broken is None
 
+    @pytest.mark.parametrize("part", ["does", "refuses"])
     @pytest.mark.parametrize("error", [Ended("The GPU is gone."), KeyError("sample 5 is not loaded")])
-    def test_the_end_of_the_runner_is_the_end_of_the_run(self, error):
-        def does(indices):
+    def test_the_end_of_the_runner_is_the_end_of_the_run(self, error, part):
+        def fails(indices):
             raise error
 
-        sut, _, answered = self.make(does)
+        sut, _, answered = self.make(**{"does": np.array, part: fails})
         for index in range(3):
             sut.issue([index], [index])
         assert sorted(answered.complete) == [0, 1, 2]

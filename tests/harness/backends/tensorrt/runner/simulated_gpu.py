@@ -176,10 +176,6 @@ class SimulatedGpu:
                     self.fault(step)
                 self._take(Step.from_buffer_copy(step))
 
-    def finish(self, steps, event, waiting):
-        self.run(steps)
-        self.wait(event, waiting)
-
     def _take(self, step):
         launches = self._capturing.get(step.stream)
         if launches is None:

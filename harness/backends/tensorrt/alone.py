@@ -1,0 +1,77 @@
+"""Alone: a GPU that has one query at a time, which the thread that asks puts on its way and waits for."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.backends.tensorrt.worker import Worker
+from harness.loadgen.qsl import QSL
+from harness.loadgen.runner import Ended
+
+
+class Alone:
+    """Works with the only lane of a worker that has no threads."""
+
+    def __init__(self, worker: Worker, qsl: QSL, bind: Callable[[], None]) -> None:
+        """Nothing is under way.
+
+        Args:
+            worker: its lane is the one used.
+            qsl: where samples are loaded.
+            bind: puts a thread near the GPU.
+        """
+        self._worker = worker
+        (self._lane,) = worker.lanes
+        self._qsl = qsl
+        self._bind = bind
+        self._thread = 0
+        """The thread that is near the GPU and attached to it."""
+        self._count = 0
+        self._ended: Ended | None = None
+
+    def begin(self, indices: Sequence[int]) -> None:
+        """See Immediate.
+
+        Raises:
+            KeyError: when a sample is not loaded.
+            RunFailed: when the batch cannot be executed; Ended when the GPU does no more work.
+        """
+        if self._ended is not None:
+            raise self._ended
+        self._count = len(indices)
+        self._qsl.place(indices, self._lane.slots)
+        try:
+            if self._thread != threading.get_ident():
+                self._enter()
+            self._lane.begin(self._count)
+        except Exception as error:
+            self._fail(error)
+
+    def end(self) -> npt.NDArray[np.generic]:
+        """See Immediate.
+
+        Raises:
+            RunFailed: as ``begin``.
+        """
+        try:
+            return self._lane.end(self._count)
+        except Exception as error:
+            self._fail(error)
+
+    def _enter(self) -> None:
+        self._bind()
+        self._worker.device.attach()
+        self._thread = threading.get_ident()
+
+    def _fail(self, error: Exception) -> NoReturn:
+        settled, _ = self._worker.settled(self._lane, error)
+        if isinstance(settled, Ended):
+            self._ended = settled
+        if settled is error:
+            raise error
+        raise settled from error
