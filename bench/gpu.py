@@ -1,4 +1,4 @@
-"""``python -m bench gpu ROW``: the product on a GPU beside the bare engine, one row of docs/measurements.md a command.
+"""``python -m bench gpu ROW``: the product on a GPU beside the bare engine, in rows of docs/measurements.md.
 
 Both execute the same plan at the same batch in the same run, each time in a process of its own; results are merged into
 one JSON file, and ``table`` prints what is in some of them.
@@ -36,6 +36,8 @@ OFFLINE_MARGIN = 1.1
 """The Offline query is sized for so much more than the bare engine does, and so lasts long enough."""
 SETTLED_SECONDS = 60.0
 """Memory is looked at from here on."""
+WATCHED_SECONDS = 60.0
+"""And for no less than this: of a shorter run, growth is not told."""
 NO_GROWTH_MB = 16.0
 """What pages of Python's own may come and go."""
 
@@ -65,6 +67,16 @@ DEFAULTS = {
 }
 """Overrides of a row, over those of the cell; the command line's come last."""
 
+LATENCY_SETTINGS = (
+    "start_from_device",
+    "use_direct_host_access",
+    "use_graphs",
+    "use_spin_wait",
+    "gpu_inference_streams",
+    "gpu_copy_streams",
+)
+"""Fields of ``runtime`` that a latency is kept with."""
+
 PRECISIONS = {"fp16": "fp16", "int8": "int8"}
 """Precisions whose accuracy is measured, and the number format of their input."""
 
@@ -77,6 +89,8 @@ class Bench:
     build_dir: Path
     seconds: float
     bare_seconds: float
+    keep: Callable[[str, Row], None]
+    """Writes a row at once, for a command that knows one before its last."""
     asked: argparse.Namespace
 
     def bare(
@@ -106,9 +120,9 @@ class Bench:
         """Have the cell's engine."""
         job.build(workload([*self.overrides, *overrides]), self.build_dir, Told())
 
-    def run(self, *overrides: str) -> RunResult:
-        """The product's own run."""
-        cell, told = workload([*self.overrides, *overrides]), Told()
+    def run(self, *overrides: str, told: Told | None = None) -> RunResult:
+        """The product's own run; ``told`` knows afterwards when it was."""
+        cell, told = workload([*self.overrides, *overrides]), told or Told()
         job.require_ready(cell)
         plan = job.plan_for(cell, told)
         result = job.execute(cell, plan, job.build(cell, self.build_dir, told), self.build_dir, told)
@@ -122,6 +136,9 @@ class Told:
     def __init__(self) -> None:
         self.run_from: float | None = None
         """time.monotonic() of the first query."""
+        self.run_until: float | None = None
+        """And of the last answer, to half a second: what LoadGen does after it is no longer the run."""
+        self._completed = 0
         self._next = 0.0
 
     def phase(self, name: str, detail: str = "") -> None:
@@ -133,6 +150,8 @@ class Told:
         now = time.monotonic()
         if self.run_from is None:
             self.run_from = now - elapsed
+        if completed > self._completed:
+            self._completed, self.run_until = completed, now
         if now >= self._next:
             self._next = now + 10
             print(f"  {elapsed:.0f} s, {rate:,.0f} samples/s", file=sys.stderr, flush=True)
@@ -160,16 +179,22 @@ def bare(bench: Bench) -> Row:
 
 
 def offline(bench: Bench) -> Row:
-    """LoadGen Offline between two turns of the bare engine."""
+    """LoadGen Offline between two turns of the bare engine; of a long run the row memory, too."""
     bench.build()
+    told = Told()
     with Watch() as watch:
         turns = [time.monotonic()]
         before = bench.bare_rate()
         turns.append(time.monotonic())
         result = bench.run(
-            f"loadgen.min_duration={bench.seconds:g}s", f"loadgen.offline_expected_qps={OFFLINE_MARGIN * before:.0f}"
+            f"loadgen.min_duration={bench.seconds:g}s",
+            f"loadgen.offline_expected_qps={OFFLINE_MARGIN * before:.0f}",
+            told=told,
         )
         turns.append(time.monotonic())
+        grown = memory(watch, told, result)
+        if grown is not None:
+            bench.keep("memory", grown)
         after = bench.bare_rate()
         turns.append(time.monotonic())
     rate = _metric(result, "result_samples_per_second")
@@ -184,6 +209,37 @@ def offline(bench: Bench) -> Row:
             "rate": rate,
             "bare": [before, after],
             "states": [watch.between(*pair) for pair in pairwise(turns)],
+            **_facts(result),
+        },
+    )
+
+
+def memory(watch: Watch, told: Told, result: RunResult) -> Row | None:
+    """Memory of child and GPU over an Offline run, from ``SETTLED_SECONDS`` to its end; None where it was too short."""
+    if told.run_from is None or told.run_until is None:
+        return None
+    lasted = told.run_until - told.run_from
+    if lasted < SETTLED_SECONDS + WATCHED_SECONDS:
+        return None
+    grown = watch.growth(told.run_from + SETTLED_SECONDS, told.run_until)
+    said = ", ".join(
+        f"{name.removesuffix('_mb')} {'unknown' if value is None else f'{value:+.1f} MB'}"
+        for name, value in grown.items()
+    )
+    return Row(
+        figure=f"memory after {SETTLED_SECONDS:g} s of {lasted:.0f} s Offline",
+        bar="no growth",
+        reached=f"{said} ({_validity(result)})",
+        holds=all(
+            value is not None and value <= NO_GROWTH_MB for name, value in grown.items() if name != "resident_mb"
+        ),
+        detail={
+            "growth_mb": grown,
+            "lasted_s": lasted,
+            "moments": [
+                {**attrs.asdict(moment), "at": moment.at - told.run_from}
+                for moment in watch.during(told.run_from, told.run_until)
+            ],
             **_facts(result),
         },
     )
@@ -238,8 +294,19 @@ def _latency_row(bench: Bench, *, figure: str, percentile: int, most_us: float) 
         bar=f"plus {most_us:g} us",
         reached=f"plus {ours - alone:.0f} us, {_validity(result)}: {ours:.0f}; bare {alone:.0f}, copies {copying:.0f}",
         holds=ours - alone <= most_us and bool(result.valid),
-        detail={"ours_us": ours, "bare": [before, after], **_facts(result)},
+        detail={"ours_us": ours, "bare": [before, after], "settings": _settings(bench, result), **_facts(result)},
     )
+
+
+def _settings(bench: Bench, result: RunResult) -> dict[str, Any]:
+    """What a query's way through the product depends on, and the way that each GPU took."""
+    cell = workload(bench.overrides)
+    log = (Path(result.log_dir) / "performance.log").read_text(errors="replace")
+    return {
+        **{name: getattr(cell.runtime, name) for name in LATENCY_SETTINGS},
+        "gather": getattr(cell.backend.options, "gather", None),
+        "gathered_by": [line for line in log.splitlines() if "gathered by" in line],
+    }
 
 
 def accuracy(bench: Bench) -> Row:
@@ -281,52 +348,9 @@ def rebuild(bench: Bench) -> Row:
     )
 
 
-def memory(bench: Bench) -> Row:
-    """Memory of child and GPU over a long Offline run, after the first minute."""
-    bench.build()
-    rate = bench.bare_rate()
-    cell, told = (
-        workload(
-            [
-                *bench.overrides,
-                f"loadgen.min_duration={bench.seconds:g}s",
-                f"loadgen.offline_expected_qps={OFFLINE_MARGIN * rate:.0f}",
-            ]
-        ),
-        Told(),
-    )
-    with Watch() as watch:
-        result = job.execute(
-            cell, job.plan_for(cell, told), job.build(cell, bench.build_dir, told), bench.build_dir, told
-        )
-    if told.run_from is None:
-        raise RuntimeError("The run told no progress: it was too short.")
-    start, end = told.run_from + SETTLED_SECONDS, told.run_from + bench.seconds
-    grown = watch.growth(start, end)
-    said = ", ".join(
-        f"{name.removesuffix('_mb')} {'unknown' if value is None else f'{value:+.1f} MB'}"
-        for name, value in grown.items()
-    )
-    return Row(
-        figure=f"memory after {SETTLED_SECONDS:g} s of {bench.seconds:g} s Offline",
-        bar="no growth",
-        reached=f"{said} ({_validity(result)})",
-        holds=all(
-            value is not None and value <= NO_GROWTH_MB for name, value in grown.items() if name != "resident_mb"
-        ),
-        detail={
-            "growth_mb": grown,
-            "moments": [{**attrs.asdict(moment), "at": moment.at - told.run_from} for moment in watch.moments],
-            **_facts(result),
-        },
-    )
-
-
 ROWS: dict[str, Callable[[Bench], Row]] = {
-    row.__name__: row for row in (bare, offline, server, singlestream, multistream, accuracy, rebuild, memory)
+    row.__name__: row for row in (bare, offline, server, singlestream, multistream, accuracy, rebuild)
 }
-SECONDS = {"memory": 240.0}
-"""Where a row's run is not 60 s long."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -340,7 +364,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "--build-dir", type=Path, default=Path("build"), help="engines and logs; %(default)s unless given"
         )
         one.add_argument("--out", type=Path, default=RESULTS, help="JSON that rows are merged into; %(default)s")
-        one.add_argument("--seconds", type=float, default=SECONDS.get(name, 60.0), help="of a LoadGen run; %(default)s")
+        one.add_argument("--seconds", type=float, default=60.0, help="of a LoadGen run; %(default)s")
         one.add_argument("--bare-seconds", type=float, default=10.0, help="of a turn of the bare engine; %(default)s")
         if name == "server":
             one.add_argument("--offline", type=float, help="Offline rate; by default that of the row offline in --out")
@@ -353,11 +377,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(table(asked.files))
         return 0
     overrides = (*DEFAULTS.get(asked.row, ()), *asked.overrides)
-    bench = Bench(overrides, asked.build_dir.resolve(), asked.seconds, asked.bare_seconds, asked)
-    made = ROWS[asked.row](bench)
-    Rows(asked.out).keep(asked.row, made, f"python -m bench gpu {shlex.join(given)}")
-    print(f"{made.figure}: {made}")
-    return 0 if made.holds else 1
+    made: list[Row] = []
+
+    def keep(name: str, row: Row) -> None:
+        Rows(asked.out).keep(name, row, f"python -m bench gpu {shlex.join(given)}")
+        print(f"{row.figure}: {row}", flush=True)
+        made.append(row)
+
+    bench = Bench(overrides, asked.build_dir.resolve(), asked.seconds, asked.bare_seconds, keep, asked)
+    keep(asked.row, ROWS[asked.row](bench))
+    return 0 if all(row.holds for row in made) else 1
 
 
 def _metric(result: RunResult, name: str) -> float:

@@ -51,15 +51,19 @@ class Watch:
         self._over.set()
         self._thread.join()
 
+    def during(self, start: float, end: float) -> list[Moment]:
+        """The looks between two times of time.monotonic()."""
+        return [moment for moment in self.moments if start <= moment.at <= end]
+
     def between(self, start: float, end: float) -> dict[str, Any]:
         """Medians of clock and power."""
-        moments = [moment for moment in self.moments if start <= moment.at <= end]
+        moments = self.during(start, end)
         return {name: _median(moments, name) for name in ("clock_mhz", "power_w")}
 
     def growth(self, start: float, end: float) -> dict[str, Any]:
         """By how many MB each kind of memory grew; None where nobody tells."""
-        first = [moment for moment in self.moments if start <= moment.at <= start + EDGE_SECONDS]
-        last = [moment for moment in self.moments if end - EDGE_SECONDS <= moment.at <= end]
+        first = self.during(start, start + EDGE_SECONDS)
+        last = self.during(end - EDGE_SECONDS, end)
         grown: dict[str, Any] = {}
         for name in ("resident_mb", "mapped_mb", "gpu_mb"):
             before, after = _median(first, name), _median(last, name)

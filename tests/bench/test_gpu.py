@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -28,6 +30,8 @@ ON_CPU = (
     "loadgen.min_query_count=1",
 )
 RATE = 3000.0
+FOUND = SimpleNamespace(valid=True, reasons=(), metrics=(), latency=None, engine=SimpleNamespace(key="0"), versions={})
+"""As much of a RunResult as rows look at."""
 
 
 @pytest.fixture
@@ -46,9 +50,13 @@ def bench_gpu(tmp_path, monkeypatch):
     def run(row, *options, overrides=()):
         places = ("--build-dir", str(tmp_path / "build"), "--out", str(out))
         code = gpu.main([row, *places, *options, "--", *ON_CPU, *overrides])
-        kept = json.loads(out.read_text())[row]
-        assert code == (0 if kept["holds"] else 1) and kept["command"].startswith(f"python -m bench gpu {row}")
-        return kept
+        kept = json.loads(out.read_text())
+        command = f"python -m bench gpu {row} "
+        made = [one for one in kept.values() if one["command"].startswith(command)]
+        assert code == (0 if all(one["holds"] for one in made) else 1) and kept[row] in made
+        return kept[row]
+
+    run.rows = lambda: json.loads(out.read_text())
 
     return run
 
@@ -68,16 +76,22 @@ def test_offline_stands_beside_the_bare_engine_and_server_beside_offline(bench_g
 @pytest.mark.slow
 def test_latencies_are_those_beyond_a_bare_graph(bench_gpu):
     row = bench_gpu("singlestream", "--seconds", "1", overrides=["builder.gpu_batch_size=1"])
+    settings = row["detail"]["settings"]
+    assert settings["start_from_device"] is False and settings["gathered_by"] == []  # that is a GPU's word
     assert row["detail"]["ours_us"] > 0 and row["reached"].startswith(f"plus {row['detail']['ours_us'] - 150:.0f} us")
 
 
 @pytest.mark.slow
 def test_memory_is_watched_while_the_child_runs(bench_gpu, monkeypatch):
     monkeypatch.setattr(gpu, "SETTLED_SECONDS", 1.0)
-    row = bench_gpu("memory", "--seconds", "5")
-    grown = row["detail"]["growth_mb"]
+    monkeypatch.setattr(gpu, "WATCHED_SECONDS", 1.0)
+    offline = bench_gpu("offline", "--seconds", "4")
+    rows = bench_gpu.rows()
+    assert list(rows) == ["memory", "offline"] and rows["offline"] == offline
+    detail = rows["memory"]["detail"]
+    grown, moments = detail["growth_mb"], detail["moments"]
     assert grown["resident_mb"] is not None and grown["mapped_mb"] is not None
-    assert any(moment["resident_mb"] for moment in row["detail"]["moments"])
+    assert moments and all(moment["resident_mb"] and 0 <= moment["at"] <= detail["lasted_s"] for moment in moments)
 
 
 @pytest.mark.slow
@@ -91,6 +105,39 @@ def test_accuracy_and_the_second_build(bench_gpu, monkeypatch):
 
 def _without_input_dtype(run):
     return lambda self, *overrides: run(self, *(text for text in overrides if "input_dtype" not in text))
+
+
+def test_memory_is_kept_before_the_bare_engines_second_turn(tmp_path, monkeypatch):
+    def run(self, *overrides, told):
+        now = time.monotonic()
+        told.run_from, told.run_until = now - 240, now
+        return FOUND
+
+    turns = iter([RATE])
+    monkeypatch.setattr(gpu.Bench, "build", lambda self: None)
+    monkeypatch.setattr(gpu.Bench, "run", run)
+    monkeypatch.setattr(gpu.Bench, "bare_rate", lambda self: next(turns))
+    out = tmp_path / "gpu.json"
+    with pytest.raises(StopIteration):
+        gpu.main(["offline", "--out", str(out), "--seconds", "240"])
+    assert list(json.loads(out.read_text())) == ["memory"]
+
+
+@pytest.mark.parametrize(("until", "watched"), [(119.0, False), (120.0, True), (None, False)])
+def test_memory_is_told_of_runs_that_are_long_enough(until, watched):
+    told = gpu.Told()
+    told.run_from, told.run_until = 0.0, until
+    row = gpu.memory(gpu.Watch(), told, FOUND)
+    assert (row is not None) == watched
+    assert row is None or not row.holds  # nobody looked
+
+
+def test_a_run_ends_with_its_last_answer(monkeypatch):
+    told, clock = gpu.Told(), iter([100.0, 101.0, 102.0, 103.0])
+    monkeypatch.setattr(gpu.time, "monotonic", lambda: next(clock))
+    for elapsed, completed in enumerate([0, 10, 20, 20]):
+        told.samples(completed=completed, rate=0.0, elapsed=elapsed + 1.0, length=None)
+    assert (told.run_from, told.run_until) == (99.0, 102.0)
 
 
 def test_a_later_override_wins_and_a_tilde_takes_one_away():
