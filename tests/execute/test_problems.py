@@ -29,6 +29,20 @@ EDGE = ("benchmark=llama3.1-8b-edge", GPU, "backend=tensorrt_edgellm")
             ("backend=openai_endpoint", f"{COMMAND}=[vllm]", "llm.trtllm_runtime_flags.moe_backend=CUTLASS"),
             ["llm.trtllm_runtime_flags.moe_backend"],
         ),
+        (("backend=openai_endpoint", f"{COMMAND}=[trtllm-serve]", "llm.trtllm_runtime_flags.moe_backend=CUTLASS"), []),
+        (
+            ("backend=openai_endpoint", f"{COMMAND}=[trtllm-serve]", "llm.trtllm_build_flags.gemm_plugin=fp8"),
+            ["llm.trtllm_build_flags.gemm_plugin"],
+        ),
+        (
+            (
+                "backend=openai_endpoint",
+                f"{COMMAND}=[trtllm-serve, --config, a.yaml]",  # a file of one's own takes the place of ours
+                "llm.trtllm_runtime_flags.moe_backend=CUTLASS",
+                "llm.trtllm_runtime_flags.max_batch_size=8",
+            ),
+            ["llm.trtllm_runtime_flags.moe_backend"],
+        ),
         (
             ("backend=openai_endpoint", f"{COMMAND}=[llama-server]", "llm.tensor_parallelism=2"),
             ["llm.tensor_parallelism"],

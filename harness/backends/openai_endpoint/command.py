@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,13 +11,15 @@ from typing import Any
 import attrs
 
 from harness.backends.openai_endpoint.credentials import VARIABLE
+from harness.backends.tensorrt_llm.arguments import READS as TRTLLM_READS
+from harness.backends.tensorrt_llm.arguments import load_arguments, merged, run_arguments
 from harness.backends.vllm.arguments import engine_arguments, engine_flags
 from harness.llm.request import LONG_ANSWER
+from harness.llm.unsaid import refuse_unsaid
 from mlperf_registry import plugins
 from mlperf_registry.schema.problem import ConfigError, Problem
-from mlperf_registry.schema.sections.llm import BuildFlags, CheckpointFlags, RuntimeFlags
 from mlperf_registry.schema.workload import Workload
-from mlperf_registry.structure import value_at, values_at
+from mlperf_registry.structure import values_at
 
 _PORT, _MODEL = "{port}", "{model}"
 HOST = "127.0.0.1"
@@ -25,6 +27,17 @@ _COMMAND = "backend.options.server_command"
 _KEY = "--api-key"
 _TRTLLM_FILES = ("--extra_llm_api_options", "--config")
 """By which trtllm-serve is named a file of options; older releases have the first alone."""
+_TRTLLM_FLAGS = {
+    "tensor_parallel_size": "--tp_size",
+    "pipeline_parallel_size": "--pp_size",
+    "moe_expert_parallel_size": "--ep_size",
+    "max_batch_size": "--max_batch_size",
+    "max_num_tokens": "--max_num_tokens",
+    "max_seq_len": "--max_seq_len",
+}
+"""Arguments of TensorRT-LLM's that trtllm-serve has a flag for."""
+_TRTLLM_SHARE = "--kv_cache_free_gpu_memory_fraction"
+_TRTLLM_SAID = (*_TRTLLM_FLAGS, "kv_cache_config.free_gpu_memory_fraction")
 
 
 def server_command(workload: Workload, model: Callable[[], Path], port: int, folder: Path) -> list[str]:
@@ -88,19 +101,10 @@ def check_words(workload: Workload) -> None:
         return
     program = Path(command[0]).name
     preset = PRESETS.get(program)
-    if preset is None:
+    if preset is None:  # which check_command says
         return
-    of_engine = [*_ENGINE, *(f"{flags}.{field.name}" for flags, cls in _FLAGS.items() for field in attrs.fields(cls))]
-    unsaid = [
-        path
-        for path in of_engine
-        if path not in preset.reads and path not in _OF_HARNESS and not (value_at(workload, path) or (None, True))[1]
-    ]
-    if unsaid:
-        hint = f"leave it out, or say it in {program}'s own words at the end of {_COMMAND}"
-        raise ConfigError(
-            Problem(path, f"is set, and we have no word of {program}'s for it", hint=hint) for path in unsaid
-        )
+    words = (*preset.reads, *(preset.in_file if _takes_our_file(command) else ()))
+    refuse_unsaid(workload, words, program, f"at the end of {_COMMAND}")
 
 
 def _vllm(workload: Workload, folder: Path, model: Callable[[], Path]) -> list[str]:
@@ -115,25 +119,27 @@ def _vllm(workload: Workload, folder: Path, model: Callable[[], Path]) -> list[s
 
 
 def _trtllm_serve(workload: Workload, folder: Path, model: Callable[[], Path]) -> list[str]:
-    llm, flags = workload.llm, workload.llm.trtllm_runtime_flags
+    values = values_at(workload, plugins.backend("tensorrt_llm").reads)
+    arguments = merged(load_arguments(values), run_arguments(workload.llm))
     return [
         *(_MODEL, "--host", HOST, "--port", _PORT),
-        *_given("--tp_size", llm.tensor_parallelism),
-        *_given("--pp_size", llm.pipeline_parallelism),
-        *_given("--ep_size", llm.moe_expert_parallelism),
-        *_given("--max_batch_size", flags.max_batch_size),
-        *_given("--max_num_tokens", flags.max_num_tokens),
-        *_given("--max_seq_len", llm.trtllm_build_flags.max_seq_len),
-        *_given("--kv_cache_free_gpu_memory_fraction", flags.kvcache_free_gpu_mem_frac),
-        *_trtllm_file(workload, folder / "trtllm-serve.yaml"),
+        *(word for name, flag in _TRTLLM_FLAGS.items() for word in _given(flag, arguments.get(name))),
+        *_given(_TRTLLM_SHARE, arguments["kv_cache_config"].get("free_gpu_memory_fraction")),
+        *_trtllm_file(workload, arguments, folder / "trtllm-serve.yaml"),
     ]
 
 
-def _trtllm_file(workload: Workload, file: Path) -> tuple[str, ...]:
-    if not _takes_our_file(workload.backend.options.server_command):
+def _trtllm_file(workload: Workload, arguments: Mapping[str, Any], file: Path) -> tuple[str, ...]:
+    command = workload.backend.options.server_command
+    if not _takes_our_file(command):
         return ()
+    # With the whole of kv_cache_config, since it replaces what the command line says of it.
+    options = {name: value for name, value in arguments.items() if name not in _TRTLLM_FLAGS}
+    own = any(word.partition("=")[0] == "--backend" for word in command)  # only the PyTorch path has an interval
+    if workload.scenario.name == "Offline" and not own:
+        options["stream_interval"] = LONG_ANSWER
     # JSON is YAML as well.
-    file.write_text(json.dumps(_trtllm_options(workload), indent=1) + "\n", encoding="utf-8")
+    file.write_text(json.dumps(options, indent=1) + "\n", encoding="utf-8")
     return _TRTLLM_FILES[0], str(file)
 
 
@@ -142,21 +148,6 @@ def _takes_our_file(command: tuple[str, ...]) -> bool:
     return not any(_PORT in word for word in command) and not any(
         word.partition("=")[0] in _TRTLLM_FILES for word in command
     )
-
-
-def _trtllm_options(workload: Workload) -> dict[str, Any]:
-    flags = workload.llm.trtllm_runtime_flags
-    share = (
-        {} if flags.kvcache_free_gpu_mem_frac is None else {"free_gpu_memory_fraction": flags.kvcache_free_gpu_mem_frac}
-    )
-    # The whole section: it replaces what the command line says of it. TensorRT-LLM reuses blocks unless it is told.
-    options: dict[str, Any] = {"kv_cache_config": {"enable_block_reuse": False, **share}}
-    own = any(
-        word.partition("=")[0] == "--backend" for word in workload.backend.options.server_command
-    )  # only the PyTorch path has an interval
-    if workload.scenario.name == "Offline" and not own:
-        options["stream_interval"] = LONG_ANSWER
-    return options
 
 
 def _llama_server(workload: Workload, folder: Path, model: Callable[[], Path]) -> list[str]:
@@ -174,38 +165,19 @@ class Preset:
     """Given the workload, the run's folder and the model."""
     reads: tuple[str, ...]
     """Paths of the workload that the words stand for."""
+    in_file: tuple[str, ...] = ()
+    """Those that only a file of options says, which is ours unless the command names another."""
 
-
-_RUNTIME, _BUILD = "llm.trtllm_runtime_flags", "llm.trtllm_build_flags"
-_FLAGS = {"llm.trtllm_checkpoint_flags": CheckpointFlags, _BUILD: BuildFlags, _RUNTIME: RuntimeFlags}
-_ENGINE = (
-    "builder.precision",
-    "llm.tensor_parallelism",
-    "llm.pipeline_parallelism",
-    "llm.moe_expert_parallelism",
-    "llm.kvcache_free_gpu_mem_frac",
-    "llm.trtllm_batch_sched_policy",
-)
-_OF_HARNESS = tuple(
-    f"{_RUNTIME}.{name}" for name in ("max_concurrency", "workers_per_core", "http_backend", "disable_gc")
-)
 
 PRESETS = {
     "vllm": Preset(_vllm, plugins.backend("vllm").reads),
     "trtllm-serve": Preset(
         _trtllm_serve,
-        (
-            "builder.precision",  # its checkpoint's
-            "llm.tensor_parallelism",
-            "llm.pipeline_parallelism",
-            "llm.moe_expert_parallelism",
-            f"{_RUNTIME}.max_batch_size",
-            f"{_RUNTIME}.max_num_tokens",
-            f"{_RUNTIME}.kvcache_free_gpu_mem_frac",
-            f"{_BUILD}.max_seq_len",
-        ),
+        # Without a dtype of our file's, a precision is the checkpoint's.
+        ("builder.precision", *(path for path, name in TRTLLM_READS.items() if name in _TRTLLM_SAID)),
+        tuple(TRTLLM_READS),
     ),
-    "llama-server": Preset(_llama_server, ("builder.precision", f"{_RUNTIME}.max_batch_size")),
+    "llama-server": Preset(_llama_server, ("builder.precision", "llm.trtllm_runtime_flags.max_batch_size")),
 }
 """By program."""
 

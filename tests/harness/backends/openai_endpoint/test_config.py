@@ -170,10 +170,25 @@ def test_trtllm_serve_reuses_no_blocks(tmp_path):
         f"--kv_cache_free_gpu_memory_fraction 0.8 --extra_llm_api_options {file}"
     )
     assert load_yaml(file).tree == {
+        "dtype": "float16",
         "kv_cache_config": {"enable_block_reuse": False, "free_gpu_memory_fraction": 0.8},
         "stream_interval": 512,
     }
     assert reuses_nothing(("trtllm-serve", "--log_level", "error"))
+
+
+def test_trtllm_serve_is_told_what_tensorrt_llm_is_told_in_process(tmp_path):
+    flags = {"moe_backend": "CUTLASS", "cuda_graph_batch_sizes": (1, 2), "batch_scheduler_policy": "max_util"}
+    llm = {"tensor_parallelism": 2, "trtllm_build_flags": BuildFlags(max_seq_len=4096, tokens_per_block=32)}
+    command = command_of(["trtllm-serve"], flags=flags, llm=llm, folder=tmp_path, precision="fp8", weights="random")
+    assert "--tp_size 2 --max_batch_size 16 --max_seq_len 4096 --extra_llm_api_options" in " ".join(command)
+    assert load_yaml(tmp_path / "trtllm-serve.yaml").tree == {
+        "kv_cache_config": {"enable_block_reuse": False, "tokens_per_block": 32},
+        "load_format": "dummy",
+        "scheduler_config": {"capacity_scheduler_policy": "MAX_UTILIZATION"},
+        "cuda_graph_config": {"batch_sizes": [1, 2]},
+        "moe_config": {"backend": "CUTLASS"},
+    }
 
 
 def test_what_a_path_has_in_it_is_no_flag(tmp_path):

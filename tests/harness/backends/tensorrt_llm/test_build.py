@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 
 import pytest
 
-from harness.backends.tensorrt_llm.arguments import build_config, load_arguments, merged, quant_config, run_arguments
+from harness.backends.tensorrt_llm.arguments import (
+    READS,
+    build_config,
+    load_arguments,
+    merged,
+    quant_config,
+    run_arguments,
+)
 from harness.backends.tensorrt_llm.builder import TensorRTLLMBuilder
 from harness.backends.tensorrt_llm.library import make_llm
 from harness.llm.engine_file import EngineFile
@@ -91,6 +99,25 @@ def test_published_values_have_their_names_there(compose):
         },
         "cuda_graph_config": {"enable_padding": True},
     }
+
+
+def test_a_field_that_is_read_changes_the_argument_of_its_name_alone(compose):
+    @cache
+    def told(*overrides):
+        workload = compose("tuned_round=none", *overrides)
+        return merged(load_arguments(values_of(workload)), run_arguments(workload.llm))
+
+    values = {"precision": "bf16", "weights": "random", "use_fp8": "true", "kv_cache_dtype": "fp8"}
+    values |= {"gpu_batch_size": "8", "trtllm_batch_sched_policy": "max_util", "batch_scheduler_policy": "static"}
+    values |= {"context_chunking_policy": "equal_progress", "moe_backend": "TRTLLM", "cuda_graph_batch_sizes": "[1]"}
+    switches = ("enable_", "torch_", "cuda_graph_padding", "adp_balancing_enable")
+    for path, argument in READS.items():
+        name = path.rpartition(".")[2]
+        value = values.get(name) or ("true" if name.startswith(switches) else "0.5" if "frac" in name else "1")
+        others = ("builder.precision=bf16",) if name == "use_fp8" else ()
+        before, after = told(*others), told(*others, f"{path}={value}")
+        changed = {name for name in before | after if before.get(name) != after.get(name)}
+        assert changed == {argument.partition(".")[0]}, path
 
 
 def test_the_library_takes_them(compose, tensorrt_llm):
