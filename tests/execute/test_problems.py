@@ -53,6 +53,16 @@ EDGE = ("benchmark=llama3.1-8b-edge", GPU, "backend=tensorrt_edgellm")
             ["llm.tensor_parallelism", "backend.options.engine_args"],
         ),
         (
+            (
+                GPU,
+                "backend=vllm",
+                "llm.trtllm_build_flags.gemm_plugin=fp8",
+                "llm.trtllm_runtime_flags.max_concurrency=8",
+            ),
+            ["llm.trtllm_build_flags.gemm_plugin"],
+        ),
+        ((GPU, "backend=vllm", "tuned_round=v5.1"), []),  # what is published holds for tensorrt_llm, and is not applied
+        (
             (GPU, "backend=tensorrt_llm", "llm.gpu_rank_map='0&0'", "backend.options.llm_args={backend: a}"),
             ["llm.gpu_rank_map", "backend.options.llm_args"],
         ),
