@@ -55,7 +55,8 @@ class OpenAIEndpointOptions:
     )
     server_command: tuple[str, ...] = knob(
         "Program and arguments of a server to start for the run, with {port} and {model} in them; vllm, trtllm-serve "
-        "and llama-server need no more than their name, and take further arguments after it.",
+        "and llama-server need no more than their name, and take further arguments after it. The whole command is the "
+        "first line of server.log in the run's folder.",
         scales="never",
         default=(),
     )
