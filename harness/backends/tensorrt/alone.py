@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NoReturn
 
 import numpy as np
@@ -17,20 +17,13 @@ from harness.loadgen.runner import Ended
 class Alone:
     """Works with the only lane of a worker that has no threads."""
 
-    def __init__(self, worker: Worker, qsl: QSL, bind: Callable[[], None]) -> None:
-        """Nothing is under way.
-
-        Args:
-            worker: its lane is the one used.
-            qsl: where samples are loaded.
-            bind: puts a thread near the GPU.
-        """
+    def __init__(self, worker: Worker, qsl: QSL) -> None:
+        """Nothing is under way; ``qsl`` is where samples are loaded."""
         self._worker = worker
         (self._lane,) = worker.lanes
         self._qsl = qsl
-        self._bind = bind
-        self._thread = 0
-        """The thread that is near the GPU and attached to it."""
+        self._entered = threading.local()
+        """Whether the thread has entered the worker."""
         self._count = 0
         self._ended: Ended | None = None
 
@@ -46,7 +39,7 @@ class Alone:
         self._count = len(indices)
         self._qsl.place(indices, self._lane.slots)
         try:
-            if self._thread != threading.get_ident():
+            if not getattr(self._entered, "yes", False):
                 self._enter()
             self._lane.begin(self._count)
         except Exception as error:
@@ -64,9 +57,8 @@ class Alone:
             self._fail(error)
 
     def _enter(self) -> None:
-        self._bind()
-        self._worker.device.attach()
-        self._thread = threading.get_ident()
+        self._worker.enter()
+        self._entered.yes = True
 
     def _fail(self, error: Exception) -> NoReturn:
         settled, _ = self._worker.settled(self._lane, error)

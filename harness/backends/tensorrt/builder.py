@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
 import os
 import signal
 import subprocess
@@ -104,7 +103,9 @@ def _started(recipe: Recipe, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 def main(folder: Path) -> int:
     """The child: a recipe on stdin, events as JSON lines on what was stdout; the library's own words go to stderr."""
-    # Here alone: whoever asks for the builder's version, to look into the cache, waits for no numpy.
+    # Here alone: whoever asks for the builder's version, to look into the cache, waits for neither.
+    import logging
+
     from harness.backends.tensorrt.compile import compile_plan
 
     events = os.fdopen(os.dup(1), "w", buffering=1)

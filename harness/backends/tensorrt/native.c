@@ -150,4 +150,3 @@ int mlperf_wait(uint64_t event, int spin) {
 #endif
     return result;
 }
-

@@ -120,9 +120,8 @@ class TensorRTRunner:
                 self._permits.put(None)
         self._binds_submitter = not own_threads
         if streams.inline:
-            worker = self._workers[0]
-            self._alone = Alone(worker, qsl, partial(self._bind_once, worker))
-        if not streams.inline:
+            self._alone = Alone(self._workers[0], qsl)
+        else:
             sys.setswitchinterval(min(self._switch_interval, SWITCH_INTERVAL_S))
 
     @property

@@ -98,6 +98,11 @@ class Worker:
         self.free = list(self.lanes)
         """Lanes without a batch."""
 
+    def enter(self) -> None:
+        """Put the calling thread near the GPU, and attach it."""
+        self._bind()
+        self.device.attach()
+
     def start(self, *, submits: bool) -> None:
         """Start the threads; ``submits`` gives the worker one of its own to put batches on their way."""
         if submits:
@@ -109,8 +114,7 @@ class Worker:
     def _start(self, name: str, work: Callable[[], None]) -> None:
         def body() -> None:
             try:
-                self._bind()
-                self.device.attach()
+                self.enter()
                 work()
             except Exception as error:  # said at once: otherwise it would look like a GPU that hangs
                 self._reports.failed(np.empty(0, np.int64), error, fatal=True)
