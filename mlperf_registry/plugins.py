@@ -11,6 +11,7 @@ A plug-in whose code does not load keeps its name in the table, with its fault: 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
@@ -383,9 +384,18 @@ def accuracy_scorer(family: str) -> Any:
     return load(str(require_harness(family).accuracy))
 
 
+def _declared(group: str) -> Iterable[EntryPoint]:
+    """What other distributions declare in one of the groups."""
+    return _entry_points().select(group=group)
+
+
+_entry_points = cache(entry_points)
+"""Once for all groups: to know those of one is to look into every distribution."""
+
+
 def _joined(ours: dict[str, P], group: str, kind: type[P]) -> dict[str, P]:
     table, owners = dict(ours), dict.fromkeys(ours, "mlperf-registry")
-    for entry in entry_points(group=group):
+    for entry in _declared(group):
         owner = owners.setdefault(entry.name, _distribution(entry))
         if entry.name in table:
             fault = f"Both {owner} and {_distribution(entry)} bring {group}:{entry.name}: uninstall one of them."
@@ -398,7 +408,7 @@ def _joined(ours: dict[str, P], group: str, kind: type[P]) -> dict[str, P]:
 @cache
 def _conf_roots() -> tuple[Path | str, ...]:
     """For each distribution that declares a conf/ folder: the folder, or what is wrong with it."""
-    entries = sorted(entry_points(group="mlperf_registry.conf"), key=lambda entry: entry.name)
+    entries = sorted(_declared("mlperf_registry.conf"), key=lambda entry: entry.name)
     return tuple(_conf_root(entry) for entry in entries)
 
 

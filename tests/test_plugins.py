@@ -33,7 +33,7 @@ def declare(tmp_path, monkeypatch):
         (tmp_path / "theirs.py").write_text(source)
         monkeypatch.syspath_prepend(tmp_path)
         found = [EntryPoint(name, f"theirs:{attribute}", GROUP) for name, attribute in entries]
-        monkeypatch.setattr(plugins, "entry_points", lambda group: found if group == GROUP else [])
+        monkeypatch.setattr(plugins, "_declared", lambda group: found if group == GROUP else [])
         plugins.backends.cache_clear()
 
     yield make
@@ -85,7 +85,7 @@ def test_a_name_that_two_distributions_bring_belongs_to_neither(declare):
 )
 def test_a_conf_folder_that_is_declared_and_missing_is_a_fault(monkeypatch, package, wrong):
     declared = [EntryPoint("theirs", package, "mlperf_registry.conf")]
-    monkeypatch.setattr(plugins, "entry_points", lambda group: declared if group.endswith("conf") else [])
+    monkeypatch.setattr(plugins, "_declared", lambda group: declared if group.endswith("conf") else [])
     plugins._conf_roots.cache_clear()
     try:
         assert plugins.conf_roots() == ()
