@@ -7,7 +7,8 @@ import hashlib
 import os
 import platform
 import re
-from importlib.metadata import PackageNotFoundError, packages_distributions, version
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, distributions, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -71,9 +72,10 @@ def library_distribution(plugin: BackendPlugin) -> str | None:
         return None
     if distribution_version(plugin.distribution) != _UNINSTALLED:
         return plugin.distribution
-    for distribution in packages_distributions().get(next(iter(plugin.imports), ""), ()):
-        if distribution_version(distribution) != _UNINSTALLED:
-            return distribution
+    for module in plugin.imports[:1]:
+        for distribution in _distributions_with(module):
+            if distribution_version(distribution) != _UNINSTALLED:
+                return distribution
     raise NotReady(
         f"No installed distribution says the version of the backend {plugin.name}'s library, which its engines depend "
         f"on. Install it with pip: {plugin.distribution}."
@@ -102,6 +104,18 @@ def library_versions(plugin: BackendPlugin) -> dict[str, str]:
     """Name of the engine library to its version; empty where none is declared. Raises as ``library_version``."""
     name, _, number = library_version(plugin).partition(" ")
     return {name: number} if number else {}
+
+
+def _distributions_with(module: str) -> Iterator[str]:
+    """Installed distributions with a top-level module, as ``packages_distributions`` finds them.
+
+    That one parses the metadata and the list of files of them all.
+    """
+    inside = re.compile(rf"^{re.escape(module)}(/|\.py,)", re.MULTILINE)
+    for distribution in distributions():
+        declared = (distribution.read_text("top_level.txt") or "").split()
+        if module in declared or (not declared and inside.search(distribution.read_text("RECORD") or "")):
+            yield distribution.metadata["Name"]
 
 
 def _stated_version(plugin: BackendPlugin) -> str | None:
