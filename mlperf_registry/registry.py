@@ -37,7 +37,7 @@ from mlperf_registry.compose.owned import usurped
 from mlperf_registry.compose.tree import plain_paths
 from mlperf_registry.compose.tuned import TunedCell
 from mlperf_registry.rules.meaning import meaningless
-from mlperf_registry.rules.round import round_names, rounds_of, targets_of
+from mlperf_registry.rules.round import newest_round_of, round_names, targets_of
 from mlperf_registry.schema.cell import AXES, Cell
 from mlperf_registry.schema.nearest import nearest
 from mlperf_registry.schema.problem import ConfigError, Problem
@@ -125,7 +125,7 @@ class Registry:
         self.library = Library(roots)
         self.matrix = Matrix(self.library)
         self._identities = Identities(self.library)
-        self._rounds = Rounds(round_names(), rounds_of, targets_of)
+        self._rounds = Rounds(round_names(), newest_round_of, targets_of)
         self._made = Made()
 
     @classmethod

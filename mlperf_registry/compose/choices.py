@@ -37,8 +37,8 @@ class Rounds:
 
     names: tuple[str, ...]
     """Newest last."""
-    having: Callable[[str], tuple[str, ...]]
-    """Rounds that have a benchmark, by ``benchmark.rules_as``, newest last."""
+    newest: Callable[[str], str | None]
+    """The newest round that has a benchmark, by ``benchmark.rules_as``; None where none has it."""
     targets: Callable[[str, str], tuple[str, ...]] = lambda name, rules_as: ()
     """Accuracy targets at which a round has a benchmark, by the round's name and ``benchmark.rules_as``."""
 
@@ -177,9 +177,9 @@ def runnable(identities: Identities, benchmark: str, devices: Sequence[str]) -> 
 def default_round(identities: Identities, benchmark: str, rounds: Rounds) -> Choice:
     """The newest round that has the benchmark; the newest of all for one that no round has."""
     rules_as = identities.benchmark(benchmark).rules_as
-    having = rounds.having(rules_as)
-    if having:
-        return Choice("round", having[-1], f"newest round that has {rules_as}")
+    newest = rounds.newest(rules_as)
+    if newest is not None:
+        return Choice("round", newest, f"newest round that has {rules_as}")
     return Choice("round", rounds.names[-1], f"newest round; none has {rules_as}")
 
 

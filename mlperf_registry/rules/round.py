@@ -281,7 +281,12 @@ def targets_of(name: str, benchmark_id: str) -> tuple[str, ...]:
 
 def round_text(name: str, document: int = 0) -> str:
     """A YAML document of a round's file: 0 the rules, 1 the contradictions of their sources."""
-    return (_FOLDER / f"{name}.yaml").read_text(encoding="utf-8").split("\n---\n")[document]
+    return _documents(name)[document]
+
+
+@cache
+def _documents(name: str) -> list[str]:
+    return (_FOLDER / f"{name}.yaml").read_text(encoding="utf-8").split("\n---\n")
 
 
 def read_yaml(text: str) -> dict[str, Any]:
