@@ -97,10 +97,9 @@ class Library:
         # The package ships no experiment, and a folder of none is not part of a checkout.
         found.update({EXPERIMENT} & _listed(self.config))
         for root in (self.roots.conf, *self.roots.plugins):
-            if root.is_dir():
-                found.update(
-                    entry.name for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith((".", "_"))
-                )
+            found.update(
+                entry.name for entry in _entries(root) if entry.is_dir() and not entry.name.startswith((".", "_"))
+            )
         return tuple(sorted(found))
 
     def misnamed(self, system: str) -> list[Problem]:
@@ -363,8 +362,17 @@ def _listed(config: Document) -> set[str]:
     return {str(key) for item in items if isinstance(item, dict) for key in item}
 
 
+def _entries(folder: Path) -> tuple[os.DirEntry[str], ...]:
+    """What lies in a folder, nothing where there is none; each says by itself whether it is a file."""
+    try:
+        with os.scandir(folder) as found:
+            return tuple(found)
+    except (FileNotFoundError, NotADirectoryError):
+        return ()
+
+
 def _yaml_files(folder: Path) -> Iterator[tuple[str, Path]]:
-    if folder.is_dir():
-        for path in sorted(folder.iterdir()):
-            if path.suffix == ".yaml" and path.is_file():
-                yield path.stem, path
+    for name in sorted(entry.name for entry in _entries(folder) if entry.is_file()):
+        path = folder / name
+        if path.suffix == ".yaml":
+            yield path.stem, path
