@@ -6,8 +6,7 @@ What becomes of a field the schema says, ``knob(scales=...)``; what became of a 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from fractions import Fraction
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import attrs
 
@@ -15,6 +14,9 @@ from mlperf_registry.compose.document import Document
 from mlperf_registry.compose.fields import Field
 from mlperf_registry.compose.tree import Leaf, Path, Tree, find
 from mlperf_registry.schema.quantity import BYTES, is_quantity_unit, parse_quantity
+
+if TYPE_CHECKING:
+    from fractions import Fraction
 
 _LANES = 8
 """Batches of 16 and more stay multiples of this, as tuned ones are: tensor cores take their operands so."""
@@ -140,4 +142,6 @@ def _capped(value: Any, accelerators: int) -> Any:
 
 def _exact(factor: float) -> Fraction:
     """The factor as it is written: a third of a batch of 3 is 1, whatever floating point makes of it."""
+    from fractions import Fraction  # here, since most systems take no values over
+
     return Fraction(str(factor))

@@ -5,7 +5,6 @@ One wording for groups, options, keys and variants, so that no error ends withou
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable
 
@@ -29,7 +28,7 @@ def meant(name: str, known: Iterable[str]) -> str | None:
 def _meant(name: str, names: list[str]) -> str | None:
     folded = {candidate.lower(): candidate for candidate in names}
     longer = sorted((found for found in folded if name and name.lower() in found), key=len)
-    close = [folded[found] for found in longer or difflib.get_close_matches(name.lower(), folded, n=3)]
+    close = [folded[found] for found in longer or _alike(name.lower(), folded)]
     if not close and _PATH.fullmatch(name):
         # A right leaf in the wrong section: compare last parts.
         last = name.rpartition(".")[2].lower()
@@ -38,6 +37,12 @@ def _meant(name: str, names: list[str]) -> str | None:
         return None
     more = f", or one of {len(close) - _CLOSE} more" if len(close) > _CLOSE else ""
     return f"did you mean {' or '.join(close[:_CLOSE])}{more}?"
+
+
+def _alike(name: str, names: Iterable[str]) -> list[str]:
+    from difflib import get_close_matches  # here, since most commands hold no mistake
+
+    return get_close_matches(name, names, n=3)
 
 
 def _listed(name: str, names: list[str]) -> str:

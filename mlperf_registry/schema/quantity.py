@@ -6,7 +6,6 @@ A bare number is accepted only where the field's name carries the unit; see ``kn
 from __future__ import annotations
 
 import re
-from fractions import Fraction
 from functools import lru_cache
 
 NANOSECONDS = {
@@ -52,10 +51,12 @@ def parse_quantity(text: str, unit: str) -> int:
     match = _QUANTITY.fullmatch(text)
     if match is None or match["unit"] not in scale:
         raise ValueError(f"{text!r} is not a quantity such as {example(unit)!r}; units: {', '.join(scale)}")
-    value = Fraction(match["number"]) * scale[match["unit"]] / one
-    if value.denominator != 1:
+    digits, _, decimals = match["number"].partition(".")
+    ten_to_decimals: int = 10 ** len(decimals)
+    value, rest = divmod(int(digits + decimals) * scale[match["unit"]], one * ten_to_decimals)
+    if rest:
         raise ValueError(f"{text!r} is not a whole number of {unit}")
-    return int(value)
+    return value
 
 
 def example(unit: str) -> str:

@@ -15,6 +15,8 @@ from mlperf_registry.schema.quantity import is_quantity_unit, parse_quantity
         ("40min", "ms", 2_400_000),
         ("10 s", "ms", 10_000),
         ("1.5s", "ms", 1_500),
+        ("0.50us", "ns", 500),
+        ("0.0005ms", "ns", 500),
         ("15ms", "ns", 15_000_000),
         ("7GiB", "B", 7 << 30),
         ("2h", "ms", 7_200_000),
@@ -26,7 +28,16 @@ def test_a_quantity_comes_out_in_the_canonical_unit(text, unit, value):
 
 @pytest.mark.parametrize(
     ("text", "unit"),
-    [("40", "ms"), ("40GiB", "ms"), ("10ms", "B"), ("ten s", "ms"), ("1us", "ms"), ("-1s", "ms"), ("", "ms")],
+    [
+        ("40", "ms"),
+        ("40GiB", "ms"),
+        ("10ms", "B"),
+        ("ten s", "ms"),
+        ("1us", "ms"),
+        ("1.0005us", "ns"),
+        ("-1s", "ms"),
+        ("", "ms"),
+    ],
 )
 def test_what_is_no_whole_quantity_of_the_kind_is_refused_with_a_sentence(text, unit):
     with pytest.raises(ValueError, match=r"quantity|whole"):
