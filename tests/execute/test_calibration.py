@@ -72,17 +72,17 @@ def gpu(index: int, name: str = "NVIDIA H100", **changes) -> Accelerator:
 def test_the_device_of_a_gpu_engine(make_workload, monkeypatch, gpus, indices, expected):
     workload = make_workload("backend=tensorrt", "builder.gpu_batch_size=8")
     workload = attrs.evolve(workload, runtime=attrs.evolve(workload.runtime, gpu_indices=indices))
-    monkeypatch.setattr(device, "detect", lambda: attrs.evolve(NO_GPU, accelerators=gpus))
+    monkeypatch.setattr(device, "_gpus", lambda: (gpus, []))
     assert device_of(workload) == expected
 
 
 def test_gpus_that_differ_or_are_absent(make_workload, monkeypatch):
     workload = make_workload("backend=tensorrt", "builder.gpu_batch_size=8")
     unlike = (gpu(0), gpu(1, "NVIDIA T4", compute_sm=75))
-    monkeypatch.setattr(device, "detect", lambda: attrs.evolve(NO_GPU, accelerators=unlike))
+    monkeypatch.setattr(device, "_gpus", lambda: (unlike, []))
     with pytest.raises(ConfigError, match="GPUs that differ"):
         device_of(workload)
-    monkeypatch.setattr(device, "detect", lambda: NO_GPU)
+    monkeypatch.setattr(device, "_gpus", lambda: ((), ["No driver."]))
     with pytest.raises(NotReady, match="none shows itself"):
         device_of(workload)
 
@@ -90,7 +90,7 @@ def test_gpus_that_differ_or_are_absent(make_workload, monkeypatch):
 def test_nobody_waits_for_a_calibration_without_the_gpu_that_it_is_for(make_workload, monkeypatch):
     workload = make_workload("backend=tensorrt", "builder.gpu_batch_size=8", "builder.precision=int8")
     workload = attrs.evolve(workload, builder=attrs.evolve(workload.builder, force_calibration=True))
-    monkeypatch.setattr(device, "detect", lambda: NO_GPU)
+    monkeypatch.setattr(device, "_gpus", lambda: ((), ["No driver."]))
     with pytest.raises(NotReady, match="none shows itself"):
         ensure_cache(workload, None, Silent())
 
@@ -99,11 +99,8 @@ def test_the_machine_is_looked_at_once_for_a_recipe(make_workload, monkeypatch):
     monkeypatch.setattr(plugins, "require", lambda plugin: None)
     monkeypatch.setattr("mlperf_registry.execute.recipe.library_version", lambda plugin: "tensorrt 8.6.0")
     looks = []
-    monkeypatch.setattr(device, "detect", lambda: looks.append(1) or attrs.evolve(NO_GPU, accelerators=(gpu(0),)))
+    monkeypatch.setattr(device, "_gpus", lambda: looks.append(1) or ((gpu(0),), []))
     workload = make_workload("backend=tensorrt", "builder.gpu_batch_size=8", "builder.precision=int8")
     ensure_cache(workload, None, Silent())
     assert make_recipe(workload, None).device == "NVIDIA H100, compute capability 9.0"
     assert len(looks) == 1
-
-
-NO_GPU = attrs.evolve(device.detect(), accelerators=())

@@ -22,7 +22,7 @@ CELL = ("system=Thor", "benchmark=llama3.1-8b-edge", "backend=tensorrt_edgellm")
 def words(library: ModuleType, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
     """A network and a data set in the scratch space, on the board of a recording."""
     thor = load_machine(ROOT / "tests" / "data" / "machines" / "thor.json")
-    monkeypatch.setattr(device, "detect", lambda: thor)
+    monkeypatch.setattr(device, "_gpus", lambda: (thor.accelerators, list(thor.notes)))
     monkeypatch.chdir(tmp_path)
     (checkpoint / "model.onnx").write_text("network")
     _write_tokeniser(checkpoint)
