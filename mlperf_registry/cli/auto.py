@@ -8,7 +8,6 @@ from __future__ import annotations
 import atexit
 import hashlib
 import os
-import re
 import shutil
 import tempfile
 from collections import Counter
@@ -21,6 +20,7 @@ import attrs
 
 from mlperf_registry import plugins
 from mlperf_registry.atomic import write_text
+from mlperf_registry.cli.auto_words import asks_for_auto, with_system
 from mlperf_registry.cli.machine import machine_here
 from mlperf_registry.cli.system_name import name_problem
 from mlperf_registry.execute.run_folder import not_written
@@ -38,14 +38,11 @@ if TYPE_CHECKING:
 
 Tell = Callable[[str], None]
 
-AUTO = "auto"
 GENERIC = "generic_cpu"
 """What a machine without an accelerator is that no known system matches."""
 NAME_VARIABLE = "SYSTEM_NAME"
 """Names the system that ``auto`` stands for, as with NVIDIA's code."""
 
-_AUTO = re.compile(r"(?<=[=,(])auto(?=[,)]|$)")
-_SYSTEM = re.compile(r"[+~]*system(?=[=@]|$)")
 _DERIVED = "derived"
 _DIGITS = 12
 
@@ -95,10 +92,7 @@ class Here:
         if not self._told:
             tell(self.found.text)
             self._told = True
-        option = self.found.system.id
-        named = tuple(_AUTO.sub(option, word) if _SYSTEM.match(word) else word for word in words)
-        if not any(map(_SYSTEM.match, words)):
-            named = (f"system={option}", *named)
+        named = with_system(words, self.found.system.id)
         return self._registry, (*named, *self._library_that_is_here(named, tell))
 
     @cached_property
@@ -127,12 +121,6 @@ class Here:
                 tell(f"backend={name}: {chosen} cannot run here (mlperf list backends), and a mini needs no other")
                 return (f"backend={name}",)
         return ()
-
-
-def asks_for_auto(words: Sequence[str]) -> bool:
-    """Whether overrides leave the system to the machine that they are for."""
-    named = [word for word in words if _SYSTEM.match(word)]
-    return not named or any(map(_AUTO.search, named))
 
 
 def find_system(registry: Registry, machine: Machine, name: str | None = None) -> Found:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args, get_origin
 
+from mlperf_registry.cli.auto_words import asks_for_auto
 from mlperf_registry.cli.request import Request
 from mlperf_registry.roots import SYSTEMS_VARIABLE
 from mlperf_registry.schema.nearest import nearest
@@ -47,10 +48,12 @@ def settled(request: Request, tell: Callable[[str], None]) -> tuple[Registry, tu
     Raises:
         ConfigError, NotReady: as ``open_registry``, ``overrides_of`` and ``Here.settle``.
     """
+    words, registry = overrides_of(request), open_registry(request.systems)
+    if not asks_for_auto(words):
+        return registry, words
     from mlperf_registry.cli.auto import Here
 
-    words = overrides_of(request)
-    return Here(open_registry(request.systems), request.build_dir).settle(words, tell)
+    return Here(registry, request.build_dir).settle(words, tell)
 
 
 def overrides_of(request: Request) -> tuple[str, ...]:

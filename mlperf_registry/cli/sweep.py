@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from mlperf_registry import plugins
 from mlperf_registry.cli.answer import print_json
-from mlperf_registry.cli.auto import AUTO, Here
+from mlperf_registry.cli.auto import Here
+from mlperf_registry.cli.auto_words import AUTO
 from mlperf_registry.cli.jobs import own_stdout, prepare
 from mlperf_registry.cli.request import Request
 from mlperf_registry.cli.session import not_an_override, open_registry

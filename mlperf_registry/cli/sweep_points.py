@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from mlperf_registry.cli.auto import Here, asks_for_auto
+from mlperf_registry.cli.auto import Here
+from mlperf_registry.cli.auto_words import asks_for_auto
 from mlperf_registry.compose.override import Override, parse_override
-from mlperf_registry.execute.job import plan_for
+from mlperf_registry.execute.plan import plan_for
 from mlperf_registry.execute.progress import Silent
 from mlperf_registry.schema.problem import ConfigError, Problem
 

@@ -7,7 +7,8 @@ import pytest
 
 from mlperf_registry import Registry
 from mlperf_registry.cli import auto
-from mlperf_registry.cli.auto import Here, asks_for_auto, find_system
+from mlperf_registry.cli.auto import Here, find_system
+from mlperf_registry.cli.auto_words import asks_for_auto
 from mlperf_registry.detect.machine import load_machine
 from mlperf_registry.schema.problem import ConfigError
 
