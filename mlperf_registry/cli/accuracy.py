@@ -15,7 +15,7 @@ from mlperf_registry.cli.request import Request
 from mlperf_registry.cli.session import open_registry, overrides_of
 from mlperf_registry.cli.table import table
 from mlperf_registry.cli.terminal import say
-from mlperf_registry.execute.job import scratch
+from mlperf_registry.execute.scratch import scratch
 from mlperf_registry.rules.plan import make_plan
 from mlperf_registry.schema.nearest import nearest
 from mlperf_registry.schema.problem import ConfigError, NotReady, Problem, WrongData, WrongFile

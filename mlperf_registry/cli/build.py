@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from mlperf_registry.cli.inspect import show_inspection
 from mlperf_registry.cli.jobs import Job, own_stdout, prepare
 from mlperf_registry.cli.request import Request
 from mlperf_registry.cli.session import settled
 from mlperf_registry.cli.terminal import say, watching
 from mlperf_registry.cli.work import work
-from mlperf_registry.execute.job import build as build_engine
+from mlperf_registry.execute.engine import build as build_engine
 from mlperf_registry.schema.engine import Engine
 from mlperf_registry.schema.problem import ConfigError, Problem
 
@@ -19,6 +18,8 @@ def build(request: Request) -> int:
         return work(request, "mlperf_registry.cli.build:build_point", build_point, runs=False)
     if request.multirun:
         raise ConfigError([Problem("--inspect", "looks into one engine, and a sweep builds several", hint="drop -m")])
+    from mlperf_registry.cli.inspect import show_inspection
+
     registry, overrides = settled(request, say)
     with own_stdout(request), watching() as progress:
         job = prepare(registry, overrides, request.build_dir, progress, runs=False)

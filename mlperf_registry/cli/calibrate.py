@@ -9,7 +9,7 @@ from mlperf_registry.cli.session import open_registry, overrides_of
 from mlperf_registry.cli.terminal import watching
 from mlperf_registry.digest import sha256_of
 from mlperf_registry.execute.calibration import make_cache
-from mlperf_registry.execute.job import scratch
+from mlperf_registry.execute.scratch import scratch
 
 
 def calibrate(request: Request) -> int:

@@ -13,9 +13,11 @@ from mlperf_registry.cli.session import tell_choices
 from mlperf_registry.cli.table import table
 from mlperf_registry.cli.terminal import say
 from mlperf_registry.execute.engine_cache import engine_folder, find_engine
-from mlperf_registry.execute.job import plan_for, require_ready, scratch
+from mlperf_registry.execute.plan import plan_for
 from mlperf_registry.execute.progress import Silent
+from mlperf_registry.execute.readiness import require_ready
 from mlperf_registry.execute.recipe import make_recipe
+from mlperf_registry.execute.scratch import scratch
 from mlperf_registry.schema.engine import Engine
 from mlperf_registry.schema.problem import ConfigError, NotReady, Problem
 from mlperf_registry.schema.workload import Workload

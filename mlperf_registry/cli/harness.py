@@ -6,7 +6,8 @@ from mlperf_registry.cli.jobs import Job
 from mlperf_registry.cli.request import Request
 from mlperf_registry.cli.run import run_with
 from mlperf_registry.cli.work import work
-from mlperf_registry.execute.job import cached, require_ready
+from mlperf_registry.execute.engine import cached
+from mlperf_registry.execute.readiness import require_ready
 from mlperf_registry.schema.result import RunResult
 
 

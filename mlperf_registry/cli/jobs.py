@@ -14,17 +14,17 @@ from mlperf_registry.cli.answer import print_json
 from mlperf_registry.cli.request import Request
 from mlperf_registry.cli.session import tell_choices
 from mlperf_registry.cli.terminal import print_rich
-from mlperf_registry.execute.job import plan_for
+from mlperf_registry.execute.plan import plan_for
 from mlperf_registry.execute.progress import Progress
 from mlperf_registry.schema.engine import Engine
 from mlperf_registry.schema.plan import Plan
-from mlperf_registry.schema.result import RunResult
 from mlperf_registry.schema.workload import Workload
 from mlperf_registry.structure import unstructure
 
 if TYPE_CHECKING:
     from mlperf_registry.compose.composed import Composed
     from mlperf_registry.registry import Registry
+    from mlperf_registry.schema.result import RunResult
 
 
 @attrs.frozen(eq=False)

@@ -10,7 +10,9 @@ from mlperf_registry.cli.jobs import Job
 from mlperf_registry.cli.report import write_provenance, write_report
 from mlperf_registry.cli.request import Request
 from mlperf_registry.cli.work import work
-from mlperf_registry.execute.job import build, execute, require_ready
+from mlperf_registry.execute.engine import build
+from mlperf_registry.execute.job import execute
+from mlperf_registry.execute.readiness import require_ready
 from mlperf_registry.schema.engine import Engine
 from mlperf_registry.schema.result import RunResult
 

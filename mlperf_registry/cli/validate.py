@@ -15,7 +15,7 @@ from mlperf_registry.cli.session import open_registry, settled, tell_choices
 from mlperf_registry.cli.table import table
 from mlperf_registry.cli.terminal import say
 from mlperf_registry.cli.wrong_files import wrong_files
-from mlperf_registry.execute.job import plan_for
+from mlperf_registry.execute.plan import plan_for
 from mlperf_registry.execute.progress import Silent
 from mlperf_registry.published.check import FieldDifference, check
 from mlperf_registry.schema.cell import AXES

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from mlperf_registry.cli.jobs import Job, own_stdout, prepare, show
 from mlperf_registry.cli.request import Request
 from mlperf_registry.cli.session import open_registry, overrides_of, settled
 from mlperf_registry.cli.terminal import say, watching
 from mlperf_registry.schema.engine import Engine
-from mlperf_registry.schema.result import RunResult
+
+if TYPE_CHECKING:
+    from mlperf_registry.schema.result import RunResult
 
 Point = Callable[[Job], "RunResult | Engine"]
 """What a verb does with a job."""

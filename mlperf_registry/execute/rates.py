@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from mlperf_registry.detail_log import DetailLog
 from mlperf_registry.schema.plan import RATE_FIELD, LoadGenScenario, LoadGenSettings, Plan
 from mlperf_registry.schema.problem import Problem
+
+if TYPE_CHECKING:
+    from mlperf_registry.detail_log import DetailLog
 
 SERVER_SHARE = 0.4
 """Share of the measured Offline rate that an untuned Server run aims at: meant to be met, not to be the best."""

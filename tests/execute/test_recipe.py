@@ -11,10 +11,11 @@ import attrs
 import pytest
 
 from mlperf_registry import plugins
-from mlperf_registry.execute import host, job
-from mlperf_registry.execute.job import require_ready, scratch
+from mlperf_registry.execute import engine, host
 from mlperf_registry.execute.progress import Silent
+from mlperf_registry.execute.readiness import require_ready
 from mlperf_registry.execute.recipe import make_recipe
+from mlperf_registry.execute.scratch import scratch
 from mlperf_registry.registry import Registry
 from mlperf_registry.schema.plugin import BackendPlugin
 from mlperf_registry.schema.problem import NotReady
@@ -34,6 +35,16 @@ def test_a_library_under_another_name_is_found_by_its_module():
     plugin = backend(imports=("mlperf_loadgen",), distribution="mlperf-loadgen-from-nowhere")
     found = host.library_distribution(plugin)
     assert found is not None and found.replace("_", "-") == "mlcommons-loadgen"
+
+
+@pytest.mark.parametrize(("listed", "text"), [("top_level.txt", "acme_engine\n"), ("RECORD", "acme_engine/run.py,,\n")])
+def test_a_library_is_found_under_another_distributions_name(tmp_path, monkeypatch, listed, text):
+    info = tmp_path / "acme_for_gpus-2.5.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-for-gpus\nVersion: 2.5\n")
+    (info / listed).write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert host.library_version(backend(imports=("acme_engine",), distribution="acme")) == "acme-for-gpus 2.5"
 
 
 def test_a_library_that_does_not_say_its_version_is_refused():
@@ -83,9 +94,9 @@ def test_a_build_folder_that_cannot_be_written_comes_with_its_own_cure(
     def refuse(*_, **__):
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(job, "get_engine", refuse)
+    monkeypatch.setattr(engine, "get_engine", refuse)
     with pytest.raises(NotReady, match=rf"engines.*{os.strerror(number)}\. .*{cure}"):
-        job.build(make_workload(), tmp_path, Silent())
+        engine.build(make_workload(), tmp_path, Silent())
 
 
 def test_an_unusable_backend_is_said_first(make_workload, monkeypatch):
