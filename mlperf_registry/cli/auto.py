@@ -23,7 +23,7 @@ from mlperf_registry.atomic import write_text
 from mlperf_registry.cli.auto_words import asks_for_auto, with_system
 from mlperf_registry.cli.machine import machine_here
 from mlperf_registry.cli.system_name import name_problem
-from mlperf_registry.execute.run_folder import not_written
+from mlperf_registry.execute.room import not_written
 from mlperf_registry.schema.machine import Machine
 from mlperf_registry.schema.problem import ConfigError, NotReady, Problem
 from mlperf_registry.schema.sections import System

@@ -9,7 +9,7 @@ from mlperf_registry.execute.calibration import ensure_cache
 from mlperf_registry.execute.engine_cache import engine_folder, find_engine, get_engine
 from mlperf_registry.execute.progress import Progress
 from mlperf_registry.execute.recipe import make_recipe
-from mlperf_registry.execute.run_folder import not_written
+from mlperf_registry.execute.room import not_written
 from mlperf_registry.execute.scratch import scratch
 from mlperf_registry.schema.engine import Engine
 from mlperf_registry.schema.problem import NotReady

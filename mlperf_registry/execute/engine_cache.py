@@ -20,7 +20,7 @@ from mlperf_registry import plugins
 from mlperf_registry.atomic import write_json
 from mlperf_registry.digest import sha256_of
 from mlperf_registry.execute.recipe import expanded_key, key_of
-from mlperf_registry.execute.run_folder import require_room
+from mlperf_registry.execute.room import require_room
 from mlperf_registry.schema.engine import Engine, Recipe
 from mlperf_registry.schema.problem import RunFailed
 

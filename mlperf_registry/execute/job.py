@@ -16,7 +16,8 @@ from mlperf_registry.execute.progress import Progress
 from mlperf_registry.execute.rates import missing_rate, with_measured_rate, with_observed_rate, with_some_rate
 from mlperf_registry.execute.readiness import require_ready
 from mlperf_registry.execute.result import TestEnd, make_result, read_test_end, score_accuracy, write_result
-from mlperf_registry.execute.run_folder import RunFolder, create_run_folder, not_written, require_room, set_aside
+from mlperf_registry.execute.room import not_written, require_room
+from mlperf_registry.execute.run_folder import RunFolder, create_run_folder, set_aside
 from mlperf_registry.execute.scratch import scratch
 from mlperf_registry.rules.user_conf import user_conf
 from mlperf_registry.schema.engine import Engine

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import errno
 import secrets
-import shutil
 from datetime import datetime, timezone
 from pathlib import Path
 
 import attrs
 
-from mlperf_registry.schema.problem import NotReady
+from mlperf_registry.execute.room import not_written, require_room
 from mlperf_registry.schema.workload import Workload
-
-_SPARE_BYTES = 64 << 20
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @attrs.frozen
@@ -56,31 +51,6 @@ def cell_path(workload: Workload) -> Path:
     if len(workload.benchmark.accuracy_targets) > 1:
         benchmark += f"-{workload.accuracy_target.fraction * 100:g}"
     return Path(system) / benchmark / workload.scenario.name
-
-
-def require_room(path: Path, *, what: str = "a run's logs", size: int = 0) -> None:
-    """Check that what is written will fit: LoadGen says nothing of a full disk, and engine libraries blame the model.
-
-    Args:
-        path: a folder on the disk.
-        what: what is to be written, for the error.
-        size: bytes that it takes beyond 64 MiB.
-
-    Raises:
-        NotReady: when fewer are free.
-    """
-    free, needed = shutil.disk_usage(path).free, _SPARE_BYTES + size
-    if free < needed:
-        raise NotReady(
-            f"The disk of {path} has {free >> 20} MiB free, and {what} may take {needed >> 20}: free some, or choose "
-            "another folder with --build-dir."
-        )
-
-
-def not_written(path: Path, error: OSError) -> NotReady:
-    """What to say, and to do, when ``path`` below the build folder cannot be written."""
-    cure = "Free room there and try again." if error.errno in _FULL else "Choose another folder with --build-dir."
-    return NotReady(f"{path} cannot be written: {error.strerror or error}. {cure}")
 
 
 def set_aside(folder: RunFolder) -> Path:
