@@ -34,7 +34,7 @@ def kept_sha256(path: Path) -> str:
     identity = f"{path.resolve()} {now.st_dev} {now.st_ino} {now.st_size} {now.st_mtime_ns} {now.st_ctime_ns}"
     kept = user_cache_folder(os.environ) / "digests" / hashlib.sha256(identity.encode()).hexdigest()[:32]
     with contextlib.suppress(OSError):
-        text = kept.read_text(encoding="ascii", errors="replace")
+        text = kept.read_text(encoding="utf-8", errors="replace")
         if re.fullmatch("[0-9a-f]{64}", text):
             return text
     digest = sha256_of(path)

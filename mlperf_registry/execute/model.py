@@ -118,6 +118,7 @@ def _name(workload: Workload, target: str) -> str:
     return f"{workload.benchmark.family}-random-{digest}"
 
 
+@lru_cache(maxsize=16)
 def _source(target: str) -> str:
     """The code that makes networks, found without importing it: most runs find the network made."""
     spec = find_spec(target.partition(":")[0])
