@@ -82,6 +82,21 @@ def test_a_command_imports_nothing_heavy_that_it_does_not_need(checkout: Path, w
     assert not set(absent) & set(modules)
 
 
+def test_an_engine_that_is_there_is_found_without_what_builds_and_runs_one(checkout: Path, tmp_path: Path):
+    program = (
+        "import sys\n"
+        "from mlperf_registry.cli.main import main\n"
+        f"code = main(['build', 'system=generic_cpu', '--build-dir', {str(tmp_path)!r}])\n"
+        "print(code, *sys.modules)\n"
+    )
+    for _ in range(2):
+        done = subprocess.run([sys.executable, "-c", program], cwd=checkout, capture_output=True, text=True, check=True)
+    code, *modules = done.stdout.splitlines()[-1].split()
+    assert code == "0" and "reused" in done.stderr
+    assert not {"numpy", "onnx", "onnxruntime", "hydra", "rich"} & set(modules)
+    assert not {f"mlperf_registry.{name}" for name in ("execute.job", "cli.auto", "detect.machine")} & set(modules)
+
+
 def test_as_a_module(checkout: Path):
     done = subprocess.run(
         [sys.executable, "-m", "mlperf_registry", "--version"], cwd=checkout, capture_output=True, text=True, check=True
