@@ -102,22 +102,17 @@ class Ended(RunFailed):
     """The runner answers no more queries."""
 
 
-@runtime_checkable
 class Immediate(Protocol):
-    """A Runner that can answer a query in the thread that asks, where one query is under way at a time.
+    """Answers a query in the thread that asks, where one query is under way at a time.
 
     Nothing is handed from thread to thread or looked up twice then, and every microsecond is part of a latency: what
     need not be done before the query begins or after it has ended is done in between, while the device works.
     """
 
-    @property
-    def immediate(self) -> bool:
-        """Whether ``begin`` and ``end`` may be called instead of ``submit``; known once open."""
-
     def begin(self, indices: Sequence[int]) -> None:
         """Put a query on its way; the next one only after ``end``, or when this has raised.
 
-        No more samples come than to ``submit``, which gets a larger query batch by batch.
+        No more samples come than to a runner's ``submit``, which gets a larger query batch by batch.
 
         Raises:
             RunFailed: when this query cannot be answered; Ended when no later one can be, either.
@@ -129,3 +124,12 @@ class Immediate(Protocol):
         Raises:
             RunFailed: as ``begin``.
         """
+
+
+@runtime_checkable
+class AtOnce(Protocol):
+    """A Runner that can do without queue and threads."""
+
+    @property
+    def immediate(self) -> Immediate | None:
+        """Who answers queries instead of ``submit``; None where they go that way. Known once open."""

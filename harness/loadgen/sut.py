@@ -19,7 +19,7 @@ import numpy.typing as npt
 from harness.loadgen.batcher import Batcher, Direct
 from harness.loadgen.binding import loadgen
 from harness.loadgen.response import Landing, Responses, Rows
-from harness.loadgen.runner import Ended, Ids, Immediate, Indices, Runner
+from harness.loadgen.runner import AtOnce, Ended, Ids, Immediate, Indices, Runner
 from harness.loadgen.samples import Samples
 from mlperf_registry.schema.problem import RunFailed
 
@@ -91,7 +91,7 @@ class SUT:
         self._direct = direct
         self._landing = Landing(self._responses)
         self._immediate: Immediate | None = None
-        """The runner, where it answers in LoadGen's own thread."""
+        """Who answers in LoadGen's own thread, where the runner has somebody for it."""
         self._batcher: Batcher | Direct
         if direct:
             self._batcher = Direct(self._submit, size=size)
@@ -111,8 +111,8 @@ class SUT:
         """Number samples from 0 again and answer elsewhere; only while every sample issued is answered."""
         self._base = self._batcher.issued
         runner = self._runner
-        at_once = self._direct and not self._first_tokens and isinstance(runner, Immediate) and runner.immediate
-        self._immediate = cast(Immediate, runner) if at_once else None
+        at_once = self._direct and not self._first_tokens and isinstance(runner, AtOnce)
+        self._immediate = cast(AtOnce, runner).immediate if at_once else None
         self.samples = Samples(capacity, touched=self._direct)
         self._answers = answers
 

@@ -56,19 +56,30 @@ def _ask_inspector(library: Library, plan: bytes) -> Inspection | None:
     if engine is None:
         log.warning("%s", library.failed("cannot load the plan that it built"))
         return None
-    said = engine.create_engine_inspector().get_engine_information(trt.LayerInformationFormat.JSON)
+    inspector = engine.create_engine_inspector()
+    said = [
+        inspector.get_layer_information(number, trt.LayerInformationFormat.JSON) for number in range(engine.num_layers)
+    ]
     memory = getattr(engine, "device_memory_size_v2", None) or getattr(engine, "device_memory_size", None)
-    return read_information(said, activation_bytes=memory)
+    return read_layers(said, activation_bytes=memory)
 
 
-def read_information(text: str, activation_bytes: int | None = None) -> Inspection | None:
-    """From the JSON of the library's inspector; None where it is none."""
+def read_layers(said: Iterable[str], activation_bytes: int | None = None) -> Inspection | None:
+    """From what the library's inspector says of each layer; None where there is none.
+
+    Layer by layer, since what TensorRT 8.6 says of an engine with plug-ins, as a whole, cannot be read as JSON.
+    """
+    layers = tuple(map(_said, said))
+    return Inspection(layers=layers, activation_bytes=activation_bytes) if layers else None
+
+
+def _said(text: str) -> Layer:
     try:
-        listed = json.loads(text)["Layers"]
-    except (ValueError, KeyError, TypeError):
-        return None
-    layers = tuple(_layer(one) for one in listed)
-    return Inspection(layers=layers, activation_bytes=activation_bytes)
+        one = json.loads(text, strict=False)
+    except ValueError:
+        log.info("What the library says of a layer is no JSON: %s", text)
+        one = dict(re.findall(r'"(Name|LayerType|ParameterType|Metadata)"\s*:\s*"([^"]*)"', text)) or text.strip()
+    return _layer(one)
 
 
 def _layer(one: Any) -> Layer:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import gc
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import cache, partial
 from queue import SimpleQueue
 from typing import ClassVar, Literal
@@ -190,28 +190,9 @@ class TensorRTRunner:
         worker.submit(lane, ids, slots)
 
     @property
-    def immediate(self) -> bool:
-        """Whether one query is under way at a time: see Immediate."""
-        return self._alone is not None
-
-    def begin(self, indices: Sequence[int]) -> None:
-        """See Immediate.
-
-        Raises:
-            KeyError: when a sample is not loaded.
-            RunFailed: when the batch cannot be executed; Ended when the GPU does no more work.
-        """
-        assert self._alone is not None
-        self._alone.begin(indices)
-
-    def end(self) -> npt.NDArray[np.generic]:
-        """See Immediate.
-
-        Raises:
-            RunFailed: as ``begin``.
-        """
-        assert self._alone is not None
-        return self._alone.end()
+    def immediate(self) -> Alone | None:
+        """See AtOnce."""
+        return self._alone
 
     def drain(self) -> None:
         """Return when every sample submitted has been reported.

@@ -290,10 +290,9 @@ def test_the_engine_starts_on_a_long_query_before_all_of_it_is_taken_in(make):
 class Prompt(Loopback):
     """A runner that answers in the thread that asks; ``does`` stands for the engine."""
 
-    immediate = True
-
     def __init__(self, does, refuses=lambda indices: None):
         super().__init__()
+        self.immediate = self
         self._does, self._refuses = does, refuses
 
     def begin(self, indices):
