@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from bench import gpu, gpu_cell
+from bench import gpu, gpu_bench, gpu_cell, gpu_rows
 from bench.row import table
 from mlperf_registry import plugins
 
@@ -44,7 +44,7 @@ def bench_gpu(tmp_path, monkeypatch):
             return {f"{name}_us": {"p90": 150.0, "p99": 900.0} for name in ("graph", "graph_with_copies")}
         return {"batch": 8, "samples_per_second": {f"1 {kind}": RATE for kind in kinds}}
 
-    monkeypatch.setattr(gpu.Bench, "bare", bare)
+    monkeypatch.setattr(gpu_bench.Bench, "bare", bare)
     out = tmp_path / "gpu.json"
 
     def run(row, *options, overrides=()):
@@ -83,8 +83,8 @@ def test_latencies_are_those_beyond_a_bare_graph(bench_gpu):
 
 @pytest.mark.slow
 def test_memory_is_watched_while_the_child_runs(bench_gpu, monkeypatch):
-    monkeypatch.setattr(gpu, "SETTLED_SECONDS", 1.0)
-    monkeypatch.setattr(gpu, "WATCHED_SECONDS", 1.0)
+    monkeypatch.setattr(gpu_rows, "SETTLED_SECONDS", 1.0)
+    monkeypatch.setattr(gpu_rows, "WATCHED_SECONDS", 1.0)
     offline = bench_gpu("offline", "--seconds", "4")
     rows = bench_gpu.rows()
     assert list(rows) == ["memory", "offline"] and rows["offline"] == offline
@@ -96,8 +96,8 @@ def test_memory_is_watched_while_the_child_runs(bench_gpu, monkeypatch):
 
 @pytest.mark.slow
 def test_accuracy_and_the_second_build(bench_gpu, monkeypatch):
-    monkeypatch.setattr(gpu, "PRECISIONS", {"fp32": "fp32"})
-    monkeypatch.setattr(gpu.Bench, "run", _without_input_dtype(gpu.Bench.run))
+    monkeypatch.setattr(gpu_rows, "PRECISIONS", {"fp32": "fp32"})
+    monkeypatch.setattr(gpu_bench.Bench, "run", _without_input_dtype(gpu_bench.Bench.run))
     row = bench_gpu("accuracy", overrides=["builder.gpu_batch_size=64"])
     assert row["holds"] and row["detail"]["scores"]["fp32"]["samples"] == 10_000
     assert "no build" in bench_gpu("rebuild")["reached"]
@@ -114,27 +114,46 @@ def test_memory_is_kept_before_the_bare_engines_second_turn(tmp_path, monkeypatc
         return FOUND
 
     turns = iter([RATE])
-    monkeypatch.setattr(gpu.Bench, "build", lambda self: None)
-    monkeypatch.setattr(gpu.Bench, "run", run)
-    monkeypatch.setattr(gpu.Bench, "bare_rate", lambda self: next(turns))
+    monkeypatch.setattr(gpu_bench.Bench, "build", lambda self: None)
+    monkeypatch.setattr(gpu_bench.Bench, "run", run)
+    monkeypatch.setattr(gpu_bench.Bench, "bare_rate", lambda self: next(turns))
     out = tmp_path / "gpu.json"
     with pytest.raises(StopIteration):
         gpu.main(["offline", "--out", str(out), "--seconds", "240"])
     assert list(json.loads(out.read_text())) == ["memory"]
 
 
+@pytest.mark.parametrize(("rate", "holds"), [(3.91 * RATE, True), (3.89 * RATE, False)])
+def test_several_gpus_stand_beside_one(tmp_path, monkeypatch, rate, holds):
+    asked = []
+
+    def run(self, *overrides):
+        asked.append(gpu_cell.workload([*self.overrides, *overrides]))
+        value = RATE if len(asked) == 1 else rate
+        metric = SimpleNamespace(name="result_samples_per_second", value=value)
+        return SimpleNamespace(**{**vars(FOUND), "metrics": (metric,)})
+
+    monkeypatch.setattr(gpu_bench.Bench, "build", lambda self: None)
+    monkeypatch.setattr(gpu_bench.Bench, "run", run)
+    monkeypatch.setattr(gpu_bench.Bench, "bare_rate", lambda self: RATE)
+    code = gpu.main(["scaling", "--out", str(tmp_path / "gpu.json"), "--gpus", "4"])
+    assert code == (0 if holds else 1)
+    assert [cell.runtime.gpu_indices for cell in asked] == [(0,), (0, 1, 2, 3)]
+    assert asked[1].loadgen.offline_expected_qps == pytest.approx(4 * asked[0].loadgen.offline_expected_qps)
+
+
 @pytest.mark.parametrize(("until", "watched"), [(119.0, False), (120.0, True), (None, False)])
 def test_memory_is_told_of_runs_that_are_long_enough(until, watched):
-    told = gpu.Told()
+    told = gpu_bench.Told()
     told.run_from, told.run_until = 0.0, until
-    row = gpu.memory(gpu.Watch(), told, FOUND)
+    row = gpu_rows.memory(gpu_rows.Watch(), told, FOUND)
     assert (row is not None) == watched
     assert row is None or not row.holds  # nobody looked
 
 
 def test_a_run_ends_with_its_last_answer(monkeypatch):
-    told, clock = gpu.Told(), iter([100.0, 101.0, 102.0, 103.0])
-    monkeypatch.setattr(gpu.time, "monotonic", lambda: next(clock))
+    told, clock = gpu_bench.Told(), iter([100.0, 101.0, 102.0, 103.0])
+    monkeypatch.setattr(gpu_bench.time, "monotonic", lambda: next(clock))
     for elapsed, completed in enumerate([0, 10, 20, 20]):
         told.samples(completed=completed, rate=0.0, elapsed=elapsed + 1.0, length=None)
     assert (told.run_from, told.run_until) == (99.0, 102.0)
@@ -146,9 +165,9 @@ def test_a_later_override_wins_and_a_tilde_takes_one_away():
     assert not [text for text in merged if text.startswith("builder.input_format")]
 
 
-@pytest.mark.parametrize("row", sorted(gpu.ROWS))
+@pytest.mark.parametrize("row", sorted(gpu_rows.ROWS))
 def test_every_rows_configuration_is_one(row):
-    cell = gpu_cell.workload(gpu.DEFAULTS.get(row, ()))
+    cell = gpu_cell.workload(gpu_rows.DEFAULTS.get(row, ()))
     assert cell.backend.name == "tensorrt" and plugins.benchmark(cell.benchmark.family).runnable
     assert (cell.model.weights == "random") == (row != "accuracy")
 

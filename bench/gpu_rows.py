@@ -1,0 +1,310 @@
+"""The rows of ``python -m bench gpu``."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from statistics import mean, median
+from typing import Any
+
+import attrs
+
+from bench.gpu_bench import ROOT, Bench, Told, environ
+from bench.gpu_cell import merged, workload
+from bench.gpu_watch import Watch
+from bench.row import Row, Rows
+from mlperf_registry.schema.result import RunResult
+
+OFFLINE_MARGIN = 1.1
+"""The Offline query is sized for so much more than the bare engine does, and so lasts long enough."""
+SETTLED_SECONDS = 60.0
+"""Memory is looked at from here on."""
+WATCHED_SECONDS = 60.0
+"""And for no less than this: of a shorter run, growth is not told."""
+NO_GROWTH_MB = 16.0
+"""What pages of Python's own may come and go."""
+
+SCALING_EACH = 0.975
+"""Of a GPU alone, that each of several gives."""
+
+DEFAULTS = {
+    "server": ("scenario=server", "builder.gpu_batch_size=256", "runtime.deque_timeout_usec=2000"),
+    "singlestream": (
+        "scenario=singlestream",
+        "builder.gpu_batch_size=1",
+        "runtime.gpu_inference_streams=1",
+        "runtime.gpu_copy_streams=1",
+        "runtime.use_spin_wait=true",
+    ),
+    "multistream": (
+        "scenario=multistream",
+        "builder.gpu_batch_size=8",
+        "runtime.gpu_inference_streams=1",
+        "runtime.gpu_copy_streams=1",
+        "runtime.use_spin_wait=true",
+    ),
+    "accuracy": (
+        "benchmark=resnet50-mini",
+        "model.weights=trained",
+        "~builder.cache_file",
+        "loadgen.test_mode=AccuracyOnly",
+        "builder.gpu_batch_size=256",
+    ),
+}
+"""Overrides of a row, over those of the cell; the command line's come last."""
+
+LATENCY_SETTINGS = (
+    "start_from_device",
+    "use_direct_host_access",
+    "use_graphs",
+    "use_spin_wait",
+    "gpu_inference_streams",
+    "gpu_copy_streams",
+)
+"""Fields of ``runtime`` that a latency is kept with."""
+
+PRECISIONS = {"fp16": "fp16", "int8": "int8"}
+"""Precisions whose accuracy is measured, and the number format of their input."""
+
+
+def bare(bench: Bench) -> Row:
+    """The bare engine at the cell's batch, with 1 to N streams, with and without graphs."""
+    bench.build()
+    profiles = workload(bench.overrides).runtime.gpu_inference_streams or 1
+    with Watch() as watch:
+        start = time.monotonic()
+        found = bench.bare(streams=range(1, profiles + 1))
+        state = watch.between(start, time.monotonic())
+    best, rate = max(found["samples_per_second"].items(), key=lambda item: item[1])
+    return Row(
+        figure="bare engine",
+        bar="77,500 samples/s",
+        reached=f"{rate:,.0f} samples/s at batch {found['batch']}, {best}",
+        holds=rate >= 77_500,
+        detail={"rate": rate, **found, **state},
+    )
+
+
+def offline(bench: Bench) -> Row:
+    """LoadGen Offline between two turns of the bare engine; of a long run the row memory, too."""
+    bench.build()
+    told = Told()
+    with Watch() as watch:
+        turns = [time.monotonic()]
+        before = bench.bare_rate()
+        turns.append(time.monotonic())
+        result = bench.run(
+            f"loadgen.min_duration={bench.seconds:g}s",
+            f"loadgen.offline_expected_qps={OFFLINE_MARGIN * before:.0f}",
+            told=told,
+        )
+        turns.append(time.monotonic())
+        grown = memory(watch, told, result)
+        if grown is not None:
+            bench.keep("memory", grown)
+        after = bench.bare_rate()
+        turns.append(time.monotonic())
+    rate = _metric(result, "result_samples_per_second")
+    ratio = rate / mean((before, after))
+    return Row(
+        figure="Offline over the bare engine",
+        bar="0.97, VALID",
+        reached=f"{ratio:.3f}, {_validity(result)}: {rate:,.0f} over {mean((before, after)):,.0f} samples/s",
+        holds=ratio >= 0.97 and bool(result.valid),
+        detail={
+            "ratio": ratio,
+            "rate": rate,
+            "bare": [before, after],
+            "states": [watch.between(*pair) for pair in pairwise(turns)],
+            **_facts(result),
+        },
+    )
+
+
+def scaling(bench: Bench) -> Row:
+    """LoadGen Offline on as many GPUs as asked for, over LoadGen on one of them."""
+    bench.build()
+    alone = bench.bare_rate()
+    runs = {}
+    for count in (1, bench.asked.gpus):
+        result = bench.run(
+            f"runtime.gpu_indices=[{','.join(map(str, range(count)))}]",
+            f"loadgen.min_duration={bench.seconds:g}s",
+            f"loadgen.offline_expected_qps={OFFLINE_MARGIN * count * alone:.0f}",
+        )
+        runs[count] = {"rate": _metric(result, "result_samples_per_second"), **_facts(result)}
+    one, all_ = runs.values()
+    ratio, least = all_["rate"] / one["rate"], SCALING_EACH * bench.asked.gpus
+    valid = one["valid"] and all_["valid"]
+    rates = f"{all_['rate']:,.0f} over {one['rate']:,.0f} samples/s"
+    return Row(
+        figure=f"Offline on {bench.asked.gpus} GPUs over one",
+        bar=f"{least:.2f}, VALID",
+        reached=f"{ratio:.3f}, {'VALID' if valid else 'INVALID'}: {rates}",
+        holds=ratio >= least and valid,
+        detail={"ratio": ratio, "bare": alone, "runs": runs},
+    )
+
+
+def memory(watch: Watch, told: Told, result: RunResult) -> Row | None:
+    """Memory of child and GPU over an Offline run, from ``SETTLED_SECONDS`` to its end; None where it was too short."""
+    if told.run_from is None or told.run_until is None:
+        return None
+    lasted = told.run_until - told.run_from
+    if lasted < SETTLED_SECONDS + WATCHED_SECONDS:
+        return None
+    grown = watch.growth(told.run_from + SETTLED_SECONDS, told.run_until)
+    said = ", ".join(
+        f"{name.removesuffix('_mb')} {'unknown' if value is None else f'{value:+.1f} MB'}"
+        for name, value in grown.items()
+    )
+    return Row(
+        figure=f"memory after {SETTLED_SECONDS:g} s of {lasted:.0f} s Offline",
+        bar="no growth",
+        reached=f"{said} ({_validity(result)})",
+        holds=all(
+            value is not None and value <= NO_GROWTH_MB for name, value in grown.items() if name != "resident_mb"
+        ),
+        detail={
+            "growth_mb": grown,
+            "lasted_s": lasted,
+            "moments": [
+                {**attrs.asdict(moment), "at": moment.at - told.run_from}
+                for moment in watch.during(told.run_from, told.run_until)
+            ],
+            **_facts(result),
+        },
+    )
+
+
+def server(bench: Bench) -> Row:
+    """LoadGen Server at shares of the Offline rate, until one is not VALID."""
+    before = Rows(bench.asked.out).detail("offline")
+    if not bench.asked.offline and before is None:
+        raise SystemExit(f"{bench.asked.out} has no row offline: measure it first, or give --offline RATE.")
+    rate = bench.asked.offline or float((before or {})["rate"])
+    bench.build()
+    runs = []
+    for share in sorted(bench.asked.shares):
+        result = bench.run(f"loadgen.min_duration={bench.seconds:g}s", f"loadgen.server_target_qps={share * rate:.0f}")
+        latency = result.latency or {}
+        runs.append({"share": share, "p99_ms": latency.get("99.00", 0) / 1e6, **_facts(result)})
+        if not result.valid:
+            break
+    valid = [run for run in runs if run["valid"]]
+    reached = f"{valid[-1]['share']:.3f} VALID, p99 {valid[-1]['p99_ms']:.1f} ms" if valid else "none VALID"
+    return Row(
+        figure="Server over Offline",
+        bar="0.80, VALID, p99 15 ms",
+        reached=f"{reached}, of {rate:,.0f} samples/s",
+        holds=bool(valid) and valid[-1]["share"] >= 0.80,
+        detail={"offline": rate, "runs": runs},
+    )
+
+
+def singlestream(bench: Bench) -> Row:
+    """SingleStream's p90 over the bare engine's, as one CUDA graph on data that is on the GPU."""
+    return _latency_row(bench, figure="SingleStream p90 over a bare graph", percentile=90, most_us=40)
+
+
+def multistream(bench: Bench) -> Row:
+    """MultiStream's p99 over the bare engine's at batch 8."""
+    return _latency_row(bench, figure="MultiStream p99 over bare batch 8", percentile=99, most_us=80)
+
+
+def _latency_row(bench: Bench, *, figure: str, percentile: int, most_us: float) -> Row:
+    bench.build()
+    before = bench.bare(latency=True)
+    result = bench.run(f"loadgen.min_duration={bench.seconds:g}s")
+    after = bench.bare(latency=True)
+    alone, copying = (
+        mean(turn[name][f"p{percentile}"] for turn in (before, after)) for name in ("graph_us", "graph_with_copies_us")
+    )
+    ours = (result.latency or {}).get(f"{percentile}.00", 0.0) / 1000
+    return Row(
+        figure=figure,
+        bar=f"plus {most_us:g} us",
+        reached=f"plus {ours - alone:.0f} us, {_validity(result)}: {ours:.0f}; bare {alone:.0f}, copies {copying:.0f}",
+        holds=ours - alone <= most_us and bool(result.valid),
+        detail={"ours_us": ours, "bare": [before, after], "settings": _settings(bench, result), **_facts(result)},
+    )
+
+
+def _settings(bench: Bench, result: RunResult) -> dict[str, Any]:
+    """What a query's way through the product depends on, and the way that each GPU took."""
+    cell = workload(bench.overrides)
+    log = (Path(result.log_dir) / "performance.log").read_text(errors="replace")
+    return {
+        **{name: getattr(cell.runtime, name) for name in LATENCY_SETTINGS},
+        "gather": getattr(cell.backend.options, "gather", None),
+        "gathered_by": [line for line in log.splitlines() if "gathered by" in line],
+    }
+
+
+def accuracy(bench: Bench) -> Row:
+    """All images of resnet50-mini on the GPU, against ONNX Runtime in fp32 on the same."""
+    reference = workload(bench.overrides).benchmark.accuracy_reference
+    assert reference is not None, "the mini's README says what ONNX Runtime scores"
+    scores = {}
+    for precision, dtype in PRECISIONS.items():
+        result = bench.run(f"builder.precision={precision}", f"builder.input_dtype={dtype}")
+        assert result.accuracy is not None
+        scores[precision] = {"value": result.accuracy.value, "samples": result.accuracy.samples, **_facts(result)}
+    worst = max(abs(score["value"] - reference) for score in scores.values())
+    return Row(
+        figure="accuracy of resnet50-mini",
+        bar=f"within 0.5 points of {reference} %",
+        reached=", ".join(f"{precision} {score['value']:.2f} %" for precision, score in scores.items()),
+        holds=worst <= 0.5 and not any(score["reasons"] for score in scores.values()),
+        detail={"reference": reference, "scores": scores},
+    )
+
+
+def rebuild(bench: Bench) -> Row:
+    """``mlperf build`` of an engine that is there, process and all."""
+    command = [sys.executable, "-m", "mlperf_registry", "build", *merged(bench.overrides)]
+    command += ["--build-dir", str(bench.build_dir), "--json"]
+    bench.build()
+    times, reused = [], []
+    for _ in range(3):
+        begun = time.perf_counter()
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environ())
+        times.append(time.perf_counter() - begun)
+        reused.append(bool(json.loads(done.stdout)["reused"]))
+    return Row(
+        figure="second build of the same key",
+        bar="no build, 1 s",
+        reached=f"{'no build' if all(reused) else 'BUILT'}, {median(times):.2f} s",
+        holds=all(reused) and median(times) < 1,
+        detail={"seconds": times, "reused": reused},
+    )
+
+
+def _metric(result: RunResult, name: str) -> float:
+    return next((metric.value for metric in result.metrics if metric.name == name), 0.0)
+
+
+def _validity(result: RunResult) -> str:
+    return "VALID" if result.valid else "INVALID"
+
+
+def _facts(result: RunResult) -> dict[str, Any]:
+    metrics = {metric.name: metric.value for metric in result.metrics}
+    return {
+        "valid": result.valid,
+        "reasons": list(result.reasons),
+        "metrics": metrics,
+        "latency_ns": result.latency,
+        "engine": result.engine.key,
+        "versions": result.versions,
+    }
+
+
+ROWS: dict[str, Callable[[Bench], Row]] = {
+    row.__name__: row for row in (bare, offline, scaling, server, singlestream, multistream, accuracy, rebuild)
+}
