@@ -27,6 +27,7 @@ _SAME_NAME = (
     "qsl_rng_seed",
     "sample_index_rng_seed",
     "schedule_rng_seed",
+    "accuracy_log_rng_seed",
     "sample_concatenate_permutation",
     "performance_sample_count_override",
     "use_token_latencies",

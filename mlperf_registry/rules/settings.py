@@ -55,6 +55,7 @@ def performance_settings(workload: Workload, round_: Round) -> LoadGenSettings:
         qsl_rng_seed=_first(asked.qsl_rng_seed, round_.seeds.qsl),
         sample_index_rng_seed=_first(asked.sample_index_rng_seed, round_.seeds.sample_index),
         schedule_rng_seed=_first(asked.schedule_rng_seed, round_.seeds.schedule),
+        accuracy_log_rng_seed=_first(asked.accuracy_log_rng_seed, _default("accuracy_log_rng_seed")),
         sample_concatenate_permutation=rules is not None and rules.issues_equally(option),
         performance_sample_count_override=_samples_held(workload, rules),
         use_token_latencies=_first(asked.use_token_latencies, rules is not None and rules.use_token_latencies),

@@ -31,6 +31,7 @@ _ANY: dict[str, tuple[str, float]] = {
     "min_query_count": ("min_query_count", 1),
     "max_query_count": ("max_query_count", 1),
     "use_token_latencies": ("use_token_latencies", 1),
+    "accuracy_log_rng_seed": ("accuracy_log_rng_seed", 1),
 }
 _OF_SCENARIO: dict[LoadGenScenario, dict[str, tuple[str, float]]] = {
     "Offline": {},
@@ -47,7 +48,7 @@ _OF_SCENARIO: dict[LoadGenScenario, dict[str, tuple[str, float]]] = {
         "multi_stream_samples_per_query": ("samples_per_query", 1),
     },
 }
-"""Setting to key and scale, as above: all that a workload may set and LoadGen reads from the file, which is no seed."""
+"""Setting to key and scale, as above: all that a workload may set and LoadGen reads from the file; no round's seed."""
 
 
 def user_conf(plan: Plan) -> str:

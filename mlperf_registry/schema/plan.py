@@ -52,6 +52,7 @@ class LoadGenSettings:
     qsl_rng_seed: int = knob("Seed of the samples held.")
     sample_index_rng_seed: int = knob("Seed of the order of samples.")
     schedule_rng_seed: int = knob("Seed of the arrival times.")
+    accuracy_log_rng_seed: int = knob("Seed of the responses of a performance run to log.", default=0)
     sample_concatenate_permutation: bool = knob("Equal issue.", default=False)
     performance_sample_count_override: int = knob("Samples held in memory.")
     accuracy_sample_count_override: int = knob("Samples of the accuracy run; 0: all.", default=0)

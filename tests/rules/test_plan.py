@@ -43,6 +43,13 @@ def test_the_workloads_values_win(make_workload: MakeWorkload) -> None:
     assert (settings.qsl_rng_seed, settings.server_target_latency_ns, settings.server_target_qps) == (3, 5, 250.0)
 
 
+def test_the_seed_of_the_accuracy_log_is_loadgens_own_unless_it_is_asked_for(make_workload: MakeWorkload) -> None:
+    assert make_plan(make_workload()).performance.accuracy_log_rng_seed == 0
+    plan = make_plan(make_workload(accuracy_log_rng_seed=9))
+    assert plan.performance.accuracy_log_rng_seed == plan.accuracy.accuracy_log_rng_seed == 9
+    assert user_conf(plan) == "*.Offline.accuracy_log_rng_seed = 9\n"
+
+
 def test_interactive_is_loadgens_server_under_its_own_latencies(make_workload: MakeWorkload) -> None:
     settings = make_plan(make_workload(**LLM, scenario="interactive")).performance
     assert (settings.scenario, settings.use_token_latencies) == ("Server", True)
@@ -216,7 +223,7 @@ print(json.dumps({name: getattr(settings, name) for name in names}))
 
 
 _DEPARTURES: dict[str, dict[str, Any]] = {
-    "offline": {"min_query_count": 30_000, "max_query_count": 2**40},
+    "offline": {"min_query_count": 30_000, "max_query_count": 2**40, "accuracy_log_rng_seed": 2**64 - 1},
     "server": {
         "server_target_latency_ns": 14_000_000,
         "server_target_latency_percentile": 97.3,

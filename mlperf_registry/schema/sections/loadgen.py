@@ -205,7 +205,7 @@ class LoadGen:
         "Seed of the arrival times; absent: the round's.", check=between(0, bounds.SEED), applies=_SERVER, default=None
     )
     accuracy_log_rng_seed: int | None = knob(
-        "Seed that picks the responses of a performance run to log; absent: the round's.",
+        "Seed that picks the responses of a performance run to log, none but in a compliance test; absent: 0.",
         check=between(0, bounds.SEED),
         default=None,
     )

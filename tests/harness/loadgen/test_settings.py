@@ -57,6 +57,12 @@ def test_token_latencies():
     assert made.mode.name == "AccuracyOnly"
 
 
+def test_the_seed_of_the_accuracy_log():
+    assert make_test_settings(settings(server_target_qps=1.0), "PerformanceOnly").accuracy_log_rng_seed == 0
+    seeded = settings(server_target_qps=1.0, accuracy_log_rng_seed=2**64 - 1)
+    assert make_test_settings(seeded, "PerformanceOnly").accuracy_log_rng_seed == 2**64 - 1
+
+
 def test_an_accuracy_run_that_is_cut():
     cut = settings(server_target_qps=1.0, accuracy_sample_count_override=7)
     assert make_test_settings(cut, "AccuracyOnly").accuracy_sample_count_override == 7
