@@ -13,7 +13,7 @@ from mlperf_registry import plugins
 from mlperf_registry.cli.answer import print_json
 from mlperf_registry.cli.cells import STATES, Relatives, Row, cell_patterns, judged, shown_option
 from mlperf_registry.cli.request import Request
-from mlperf_registry.cli.session import open_registry
+from mlperf_registry.cli.session import open_registry, tell_faults
 from mlperf_registry.cli.table import table
 from mlperf_registry.cli.terminal import say
 from mlperf_registry.cli.verbs import LISTED
@@ -50,6 +50,7 @@ def list_(request: Request) -> int:
         raise ConfigError([Problem(what or "list", "name what to list", hint=nearest(what, LISTED))])
     listing = _LISTINGS[what]
     registry = open_registry(request.systems)
+    tell_faults(say)
     filters = _filters(registry, what, listing, request.words[1:])
     rows = [row for row in listing.rows(registry, filters) if _passes(row, filters)]
     if request.json:

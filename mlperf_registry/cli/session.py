@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args, get_origin
 
+from mlperf_registry import plugins
 from mlperf_registry.cli.auto_words import asks_for_auto
 from mlperf_registry.cli.request import Request
 from mlperf_registry.roots import SYSTEMS_VARIABLE
@@ -93,6 +94,12 @@ def not_an_override(word: str) -> Problem:
 
     near = nearest(word, VERBS)
     return Problem(word, "this is no override", hint=f"write group=option or field=value; for a verb, {near}")
+
+
+def tell_faults(tell: Callable[[str], None]) -> None:
+    """A line for each fault of other distributions' plug-ins: what they would bring is missing or cannot be used."""
+    for fault in plugins.faults():
+        tell(fault)
 
 
 def tell_choices(registry: Registry, composed: Composed, tell: Callable[[str], None]) -> None:

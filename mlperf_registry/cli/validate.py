@@ -11,7 +11,7 @@ from mlperf_registry.cli.answer import print_json
 from mlperf_registry.cli.cells import cell_patterns, judged
 from mlperf_registry.cli.explain import value_text
 from mlperf_registry.cli.request import Request
-from mlperf_registry.cli.session import open_registry, settled, tell_choices
+from mlperf_registry.cli.session import open_registry, settled, tell_choices, tell_faults
 from mlperf_registry.cli.table import table
 from mlperf_registry.cli.terminal import say
 from mlperf_registry.cli.wrong_files import wrong_files
@@ -104,6 +104,7 @@ def _validate_all(registry: Registry, request: Request) -> int:
     patterns = cell_patterns(registry, _filters(request))
     states: Counter[str] = Counter()
     rules: Counter[str] = Counter()
+    tell_faults(say)
     problems = dict.fromkeys(wrong_files(registry))
     try:
         for record in registry.cells(**patterns):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
 import attrs
 import pytest
 
+from mlperf_registry import plugins
 from mlperf_registry.cli.main import main
 
 
@@ -42,6 +44,17 @@ def mlperf(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pyte
         return Answer(code, printed.out, printed.err)
 
     return run
+
+
+@pytest.fixture
+def fault(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """What is wrong with another distribution here: it declares a folder conf/ that it does not bring."""
+    declared = [EntryPoint("theirs", "a_package_that_nobody_has", "mlperf_registry.conf")]
+    monkeypatch.setattr(plugins, "_declared", lambda group: declared if group.endswith(".conf") else [])
+    plugins._conf_roots.cache_clear()
+    (said,) = plugins.faults()
+    yield said
+    plugins._conf_roots.cache_clear()
 
 
 RESULT: dict[str, Any] = {

@@ -99,6 +99,14 @@ def test_a_backend_without_code_says_what_it_lacks(mlperf):
     assert rows["tensorrt"]["lacks"]
 
 
+@pytest.mark.parametrize("what", ["benchmarks", "backends", "systems"])
+def test_a_plugin_that_does_not_bring_what_it_declares_is_told(mlperf, fault, what):
+    answer = mlperf("list", what, "--json")
+    assert answer.code == 0
+    assert answer.json
+    assert answer.err.splitlines() == [fault]
+
+
 def test_rules_carry_reason_and_citation_of_their_round(mlperf):
     rows = mlperf("list", "rules", "round=v6.1", "--json").json
     assert {row["round"] for row in rows} == {"v6.1"}

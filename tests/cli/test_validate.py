@@ -87,6 +87,12 @@ def test_every_broken_file_and_every_tuned_file_without_a_cell_is_told_with_its_
     assert places >= {("conf/system/L4x1.yaml", 3), ("conf/scenario/server.yaml", 2)}
 
 
+def test_a_plugin_that_does_not_bring_what_it_declares_is_told_and_no_problem_of_a_cell(mlperf, fault):
+    answer = mlperf("validate", "--all", "--json", "benchmark=mini", "system=generic_cpu")
+    assert (answer.code, answer.json["problems"]) == (0, [])
+    assert answer.err.splitlines() == [fault]
+
+
 def test_published_configurations_match(mlperf):
     answer = mlperf("validate", "--published", str(SAMPLE), "--json")
     assert answer.code == 0

@@ -181,8 +181,11 @@ def test_a_broken_wheel_is_listed_with_its_reason(beside_a_broken_wheel):
 
 
 @pytest.mark.parametrize("what", ["systems", "scenarios", "cells", "fields", "rules"])
-def test_a_broken_wheel_stops_no_list(beside_a_broken_wheel, what):
-    assert json.loads(beside_a_broken_wheel.run("mlperf", "list", what, "--json"))
+def test_a_broken_wheel_stops_no_list_and_is_told(beside_a_broken_wheel, what):
+    done = beside_a_broken_wheel.call("mlperf", "list", what, "--json")
+    assert done.returncode == 0
+    assert json.loads(done.stdout)
+    assert "uninstall broken-mlperf" in done.stderr
 
 
 @pytest.mark.parametrize(
