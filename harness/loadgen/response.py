@@ -58,11 +58,11 @@ class Landing:
     def __init__(self, responses: Responses) -> None:
         self._responses = responses
         self._rows: npt.NDArray[np.generic] | None = None
-        """Where the query's outputs will lie if they are like those of the query before."""
+        """Where the query's outputs will lie if they are as expected."""
         self._prepared: list[Any] = []
 
     def prepare(self, loadgen_ids: Sequence[int]) -> None:
-        """Make responses for a query whose outputs are expected to be like the last one's."""
+        """Make responses for a query whose outputs are expected."""
         rows = self._rows
         self._prepared = [] if rows is None or len(rows) != len(loadgen_ids) else self._responses.of(loadgen_ids, rows)
 
@@ -78,8 +78,11 @@ class Landing:
         ):
             rows[:] = outputs
             return self._prepared
-        self._rows = np.empty_like(outputs) if isinstance(outputs, np.ndarray) else None
         return None
+
+    def expect(self, outputs: Rows) -> None:
+        """The next query's outputs are likely to be like these, which are right in form."""
+        self._rows = np.empty(outputs.shape, outputs.dtype) if isinstance(outputs, np.ndarray) else None
 
 
 def _address(array: npt.NDArray[np.generic]) -> int:

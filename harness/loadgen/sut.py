@@ -172,6 +172,7 @@ class SUT:
                 if wrong is not None:
                     self.fail(np.arange(samples.issued - count, samples.issued), wrong)
                     return
+                self._landing.expect(outputs)
                 responses = self._responses.of(loadgen_ids, outputs)
             now = monotonic_ns()
             self._answers.complete(responses)

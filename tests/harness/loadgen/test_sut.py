@@ -414,3 +414,28 @@ class TestOneQueryAtATime:
         sut.issue([1, 2], [0, 1])
         assert answered.complete == {1: (b"", 0), 2: (b"", 0)}
         assert sut.failures == ["The runner reported 3 rows of output for 2 samples. (2 samples)"]
+
+    @pytest.mark.parametrize(
+        ("does", "options", "reason"),
+        [
+            (lambda indices: np.asfortranarray(np.ones((len(indices), 2))), {}, "not C-contiguous"),
+            (np.array, {"token_counts": True}, "no token counts"),
+        ],
+    )
+    def test_answers_of_a_wrong_form_are_wrong_in_every_query(self, does, options, reason):
+        sut, _, answered = self.make(does, **options)
+        for turn in range(3):
+            sut.issue([10 * turn, 10 * turn + 1], [0, 1])
+        assert answered.complete == {10 * turn + i: (b"", 0) for turn in range(3) for i in range(2)}
+        (failure,) = sut.failures
+        assert reason in failure and "6 samples" in failure
+
+    def test_answers_of_the_right_form_are_right_after_those_of_a_wrong_one(self):
+        orders = ["F", "C", "C"]
+        sut, _, answered = self.make(lambda indices: np.array([[1, 2], [3, 4]], order=orders.pop(0)))
+        for turn in range(3):
+            sut.issue([10 * turn, 10 * turn + 1], [0, 1])
+        rows = [np.array(row).tobytes() for row in ([1, 2], [3, 4])]
+        assert answered.complete == {
+            10 * turn + i: (rows[i] if turn else b"", 0) for turn in range(3) for i in range(2)
+        }
