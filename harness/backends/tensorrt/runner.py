@@ -134,21 +134,24 @@ class TensorRTRunner:
     def hold(self, columns: Mapping[str, npt.NDArray[np.generic] | Ragged]) -> None:
         """Samples are loaded: let the GPUs read them, and the first time measure how.
 
+        The calling thread is the first GPU's afterwards, as whoever answers at once left it.
+
         Raises:
             RunFailed: when they are not what the plan takes, memory is short, or they cannot be gathered.
         """
         assert self._store is not None
         addresses = self._store.hold(columns)
         count = len(next(iter(columns.values())))
+        choosing = not self._chosen and count > 0
         for worker, sources in zip(self._workers, addresses, strict=True):
+            worker.device.attach()
             for lane in worker.lanes:
                 lane.take_from(sources, in_place=self._in_place)
-        if not self._chosen and count:
-            self._chosen = True
-            for worker in self._workers:
-                worker.device.attach()
+            if choosing:
                 choice = worker.choose_way(self._gather, count)
                 _log(f"GPU {worker.device.number}: {choice.why}")
+        self._chosen |= choosing
+        self._devices[0].attach()
 
     def drop(self) -> None:
         """Samples go; all of them are answered by then."""

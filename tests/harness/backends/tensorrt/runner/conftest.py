@@ -100,7 +100,12 @@ def bench():
         workload = make_workload(scenario, batch_size=batch_size, runtime=runtime)
         backend = Backend(name="tensorrt", device="gpu", options=TensorRTOptions(gather=gather))
         run = attrs.evolve(run, workload=attrs.evolve(workload, backend=backend))
-        runner = TensorRTRunner(lambda run, number: (made_gpus[number], made_plans[number]))
+
+        def open_gpu(run, number):
+            made_gpus[number].attach()
+            return made_gpus[number], made_plans[number]
+
+        runner = TensorRTRunner(open_gpu)
         sink = sink or Recorded()
         qsl = QSL(Numbers(width), 0)
         made = Bench(made_gpus, made_plans, runner, qsl, sink, run)

@@ -22,6 +22,9 @@ from mlperf_registry.schema.problem import RunFailed
 MS = 1_000_000
 COPY_IN, COMPUTE, COPY_OUT = "copy in", "compute", "copy out"
 
+_thread = threading.local()
+"""Which GPU is the thread's."""
+
 
 @attrs.frozen
 class Span:
@@ -116,9 +119,14 @@ class SimulatedGpu:
         self._effects = []
         self._held, self._host, self._pinned = {}, {}, {}
         self._graphs, self._capturing = {}, {}
+        self.attach()
 
     def attach(self):
-        pass
+        _thread.number = self.number
+
+    def _require_attached(self):
+        """As CUDA does, and the library: work for one GPU is refused while another is the thread's."""
+        assert getattr(_thread, "number", None) == self.number, f"GPU {self.number} is not this thread's"
 
     def stream(self):
         stream = next(self._handles)
@@ -169,6 +177,7 @@ class SimulatedGpu:
         ctypes.memmove(address, array.ctypes.data, array.nbytes)
 
     def run(self, steps):
+        self._require_attached()
         self.crossings += 1
         with self._lock:
             for step in steps.array:
@@ -224,6 +233,7 @@ class SimulatedGpu:
         return self._capturing.get(stream)
 
     def capture(self, stream, work):
+        self._require_attached()
         self._capturing[stream] = []
         try:
             work()

@@ -59,6 +59,26 @@ def test_queries_of_any_size_are_answered_sample_by_sample(bench, scenario, batc
 
 
 @GRAPHS
+@pytest.mark.parametrize("on_device", [False, True], ids=["pinned", "on-device"])
+def test_one_gpu_of_two_answers_single_queries_whenever_samples_are_loaded(bench, graphs, on_device):
+    made = bench(
+        "SingleStream",
+        gpus=2,
+        batch_size=1,
+        runtime={"use_graphs": graphs, "start_from_device": on_device},
+        gpu={"kernel_ns": 1},
+        gather="graph" if graphs else "auto",
+    )
+    immediate = made.runner.immediate
+    for _ in range(3):
+        for index in (5, 63, 5):
+            immediate.begin([index])
+            assert immediate.end().tolist() == made.answers([index])
+        made.qsl.unload(range(TOTAL))
+        made.qsl.load(range(TOTAL)[::-1])
+
+
+@GRAPHS
 @pytest.mark.parametrize(("scenario", "batch_size"), [("SingleStream", 1), ("MultiStream", 4), ("MultiStream", 8)])
 def test_a_probe_issues_queries_of_multistream_whatever_the_batch(monkeypatch, scenario, batch_size, graphs):
     monkeypatch.setattr(probe, "RATE_SECONDS", 0.01)
