@@ -111,7 +111,8 @@ def _distributions_with(module: str) -> Iterator[str]:
 
     That one parses the metadata and the list of files of them all.
     """
-    inside = re.compile(rf"^{re.escape(module)}(/|\.py,)", re.MULTILINE)
+    # A package, or a module in one file: acme.py, acme.cpython-311-x86_64-linux-gnu.so.
+    inside = re.compile(rf"^{re.escape(module)}(/|(\.[\w-]+)?\.(py|so),)", re.MULTILINE)
     for distribution in distributions():
         declared = (distribution.read_text("top_level.txt") or "").split()
         if module in declared or (not declared and inside.search(distribution.read_text("RECORD") or "")):

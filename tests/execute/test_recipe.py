@@ -37,7 +37,16 @@ def test_a_library_under_another_name_is_found_by_its_module():
     assert found is not None and found.replace("_", "-") == "mlcommons-loadgen"
 
 
-@pytest.mark.parametrize(("listed", "text"), [("top_level.txt", "acme_engine\n"), ("RECORD", "acme_engine/run.py,,\n")])
+@pytest.mark.parametrize(
+    ("listed", "text"),
+    [
+        ("top_level.txt", "acme_engine\n"),
+        ("RECORD", "acme_engine/run.py,,\n"),
+        ("RECORD", "acme_for_gpus-2.5.dist-info/METADATA,,\nacme_engine.py,,\n"),
+        ("RECORD", "acme_engine.abi3.so,sha256=0,1\n"),
+        ("RECORD", "acme_engine.cpython-311-x86_64-linux-gnu.so,sha256=0,1\n"),
+    ],
+)
 def test_a_library_is_found_under_another_distributions_name(tmp_path, monkeypatch, listed, text):
     info = tmp_path / "acme_for_gpus-2.5.dist-info"
     info.mkdir()
