@@ -24,7 +24,9 @@ from bench.measure import entry, interleaved
 from harness.benchmarks.resnet50.data import open_images
 from harness.cores import usable_cores
 from mlperf_registry import Registry
-from mlperf_registry.execute import job
+from mlperf_registry.execute.engine import build
+from mlperf_registry.execute.job import execute
+from mlperf_registry.execute.plan import plan_for
 from mlperf_registry.execute.progress import Silent
 from mlperf_registry.roots import resolve_path
 from mlperf_registry.schema.workload import Workload
@@ -132,8 +134,8 @@ def harness_rate(setup: Setup, build_dir: Path, expected: float) -> float:
     fixed = ["loadgen.test_mode=PerformanceOnly", "loadgen.min_duration=1s"]
     ours = workload(*setup.overrides, *fixed, f"loadgen.offline_expected_qps={RUN_SECONDS * expected}")
     progress = Silent()
-    plan = job.plan_for(ours, progress)
-    result = job.execute(ours, plan, job.build(ours, build_dir, progress), build_dir, progress)
+    plan = plan_for(ours, progress)
+    result = execute(ours, plan, build(ours, build_dir, progress), build_dir, progress)
     if not result.valid:
         raise RuntimeError(f"LoadGen calls the run invalid: {result.reasons}")
     (rate,) = (metric.value for metric in result.metrics if metric.unit == "samples/s")

@@ -24,7 +24,8 @@ from harness.backends.tensorrt.inputs import prepare
 from harness.backends.tensorrt.library import open_library
 from harness.backends.tensorrt.plan import Plan, open_plan
 from mlperf_registry import plugins
-from mlperf_registry.execute.job import cached, scratch
+from mlperf_registry.execute.engine import cached
+from mlperf_registry.execute.scratch import scratch
 
 WARM_UP_SECONDS = 2.0
 IN_FLIGHT = 3

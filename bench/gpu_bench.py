@@ -17,9 +17,12 @@ import attrs
 
 from bench.gpu_cell import merged, workload
 from bench.row import Row
-from mlperf_registry.execute import job
+from mlperf_registry.execute.engine import build
+from mlperf_registry.execute.job import execute
 from mlperf_registry.execute.length import Length
+from mlperf_registry.execute.plan import plan_for
 from mlperf_registry.execute.progress import TokenProgress
+from mlperf_registry.execute.readiness import require_ready
 from mlperf_registry.schema.result import RunResult
 
 ROOT = Path(__file__).parents[1]
@@ -62,14 +65,14 @@ class Bench:
 
     def build(self, *overrides: str) -> None:
         """Have the cell's engine."""
-        job.build(workload([*self.overrides, *overrides]), self.build_dir, Told())
+        build(workload([*self.overrides, *overrides]), self.build_dir, Told())
 
     def run(self, *overrides: str, told: Told | None = None) -> RunResult:
         """The product's own run; ``told`` knows afterwards when it was."""
         cell, told = workload([*self.overrides, *overrides]), told or Told()
-        job.require_ready(cell)
-        plan = job.plan_for(cell, told)
-        result = job.execute(cell, plan, job.build(cell, self.build_dir, told), self.build_dir, told)
+        require_ready(cell)
+        plan = plan_for(cell, told)
+        result = execute(cell, plan, build(cell, self.build_dir, told), self.build_dir, told)
         print(f"{'; '.join(result.reasons) or 'VALID'}: {result.log_dir}", file=sys.stderr, flush=True)
         return result
 

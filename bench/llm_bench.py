@@ -37,7 +37,7 @@ from mlperf_registry import plugins
 from mlperf_registry.atomic import write_json
 from mlperf_registry.detail_log import DETAIL_LOG, read_detail_log
 from mlperf_registry.digest import config_digest
-from mlperf_registry.execute import job
+from mlperf_registry.execute.engine import build
 from mlperf_registry.execute.progress import Silent
 from mlperf_registry.execute.run_folder import create_run_folder
 from mlperf_registry.rules.plan import make_plan
@@ -116,7 +116,7 @@ class Bench:
 
     def engine(self, *overrides: str) -> Engine:
         """The product's engine of the cell."""
-        return job.build(self.workload(*overrides), self.build_dir, Silent())
+        return build(self.workload(*overrides), self.build_dir, Silent())
 
     # LoadGen.
 

@@ -1,4 +1,4 @@
-"""One job: a plan becomes an engine, LoadGen runs, and a result. Everything here happens on the machine under test."""
+"""One job: LoadGen runs a plan over an engine, and gives a result. All of it happens on the machine under test."""
 
 from __future__ import annotations
 
@@ -9,12 +9,9 @@ import attrs
 from mlperf_registry.atomic import write_json, write_text
 from mlperf_registry.digest import config_digest
 from mlperf_registry.execute.child import run_probe, run_test
-from mlperf_registry.execute.engine import build, cached
 from mlperf_registry.execute.length import length_of
-from mlperf_registry.execute.plan import plan_for
 from mlperf_registry.execute.progress import Progress
 from mlperf_registry.execute.rates import missing_rate, with_measured_rate, with_observed_rate, with_some_rate
-from mlperf_registry.execute.readiness import require_ready
 from mlperf_registry.execute.result import TestEnd, make_result, read_test_end, score_accuracy, write_result
 from mlperf_registry.execute.room import not_written, require_room
 from mlperf_registry.execute.run_folder import RunFolder, create_run_folder, set_aside
@@ -26,8 +23,6 @@ from mlperf_registry.schema.result import RunResult
 from mlperf_registry.schema.run import RUN_SCHEMA, LoadGenTest, Run
 from mlperf_registry.schema.workload import Workload
 from mlperf_registry.structure import unstructure
-
-__all__ = ["build", "cached", "execute", "plan_for", "require_ready", "scratch"]
 
 PERFORMANCE_DIR = "performance/run_1"
 ACCURACY_DIR = "accuracy"

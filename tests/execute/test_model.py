@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from mlperf_registry.execute.job import require_ready
 from mlperf_registry.execute.model import find_model, model_digest
+from mlperf_registry.execute.readiness import require_ready
 from mlperf_registry.execute.recipe import make_recipe
 from mlperf_registry.schema.problem import ConfigError, NotReady
 

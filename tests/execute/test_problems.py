@@ -6,7 +6,8 @@ from unittest.mock import Mock
 
 import pytest
 
-from mlperf_registry.execute.job import build, plan_for
+from mlperf_registry.execute.engine import build
+from mlperf_registry.execute.plan import plan_for
 from mlperf_registry.execute.progress import Silent
 from mlperf_registry.schema.problem import ConfigError
 

@@ -10,7 +10,8 @@ import pytest
 
 from mlperf_registry.detail_log import parse_detail_log
 from mlperf_registry.execute import job
-from mlperf_registry.execute.job import plan_for
+from mlperf_registry.execute.engine import build
+from mlperf_registry.execute.plan import plan_for
 from mlperf_registry.execute.progress import Silent
 from mlperf_registry.execute.rates import (
     missing_rate,
@@ -130,7 +131,7 @@ def test_a_probe_that_saw_the_engine_too_slow_costs_one_repeat(make_workload, mo
     workload = make_workload(
         "loadgen.test_mode=PerformanceOnly", "loadgen.min_duration=600ms", "runtime.warmup_duration=50ms"
     )
-    engine = job.build(workload, tmp_path, progress)
+    engine = build(workload, tmp_path, progress)
     result = job.execute(workload, plan_for(workload, progress), engine, tmp_path, progress)
     assert result.valid, result.reasons
     assert sum("running again" in note for note in notes) == 1
@@ -153,7 +154,7 @@ def test_a_given_rate_is_never_run_again(make_workload, tmp_path):
         "runtime.warmup_duration=50ms",
         "loadgen.offline_expected_qps=100",
     )
-    engine = job.build(workload, tmp_path, Silent())
+    engine = build(workload, tmp_path, Silent())
     result = job.execute(workload, plan_for(workload, Silent()), engine, tmp_path, Silent())
     assert result.valid is False
     assert not (Path(result.log_dir) / "performance" / "first_attempt").exists()
