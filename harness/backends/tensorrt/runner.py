@@ -66,6 +66,8 @@ class TensorRTRunner:
     def open(self, run: Run, qsl: QSL, sink: Sink) -> None:
         """Load the plan onto each GPU, reserve lanes, capture graphs and start threads.
 
+        Where queries come one at a time, one GPU answers them all, and no other is opened.
+
         Raises:
             NotReady: when the library, a GPU or the plan is absent, or they do not fit each other.
             RunFailed: when memory is short, or the plan does not do what the config asks for.
@@ -76,7 +78,8 @@ class TensorRTRunner:
         self._gather = getattr(workload.backend.options, "gather", "auto")
         self._sink = sink
         self._placement = Placement.of(runtime.numa_config)
-        for gpu in runtime.gpu_indices or range(max(1, workload.system.accelerator_count or 1)):
+        gpus = runtime.gpu_indices or range(max(1, workload.system.accelerator_count or 1))
+        for gpu in gpus:
             node = self._placement.node_of(gpu)
             with self._placement.bound(node):
                 device, plan = self._open_gpu(run, gpu)
@@ -103,6 +106,10 @@ class TensorRTRunner:
                 self._workers.append(worker)
                 if runtime.use_graphs and (note := worker.capture()) is not None:
                     _log(note)
+            if streams.inline:
+                if len(gpus) > 1:
+                    _log(f"GPU {gpu} answers alone: one query at a time keeps no other busy.")
+                break
         in_place = runtime.start_from_device
         if runtime.use_direct_host_access:
             if all(device.shares_memory for device in self._devices):
@@ -134,8 +141,6 @@ class TensorRTRunner:
     def hold(self, columns: Mapping[str, npt.NDArray[np.generic] | Ragged]) -> None:
         """Samples are loaded: let the GPUs read them, and the first time measure how.
 
-        The calling thread is the first GPU's afterwards, as whoever answers at once left it.
-
         Raises:
             RunFailed: when they are not what the plan takes, memory is short, or they cannot be gathered.
         """
@@ -151,7 +156,6 @@ class TensorRTRunner:
                 choice = worker.choose_way(self._gather, count)
                 _log(f"GPU {worker.device.number}: {choice.why}")
         self._chosen |= choosing
-        self._devices[0].attach()
 
     def drop(self) -> None:
         """Samples go; all of them are answered by then."""

@@ -43,6 +43,8 @@ class Bench:
     def __init__(self, gpus, plans, runner, qsl, sink, run):
         self.gpus, self.plans, self.runner, self.qsl, self.sink, self.run = gpus, plans, runner, qsl, sink, run
         self.issued = 0
+        self.used = []
+        """GPUs that the runner has opened."""
 
     @property
     def gpu(self):
@@ -103,6 +105,7 @@ def bench():
 
         def open_gpu(run, number):
             made_gpus[number].attach()
+            made.used.append(made_gpus[number])
             return made_gpus[number], made_plans[number]
 
         runner = TensorRTRunner(open_gpu)
@@ -123,6 +126,6 @@ def bench():
     yield open_bench
     for made in opened:
         made.runner.close()
-        assert all(gpu.closed for gpu in made.gpus)
-        assert all(gpu.dead or not gpu.samples_left for gpu in made.gpus)
+        assert all(gpu.closed for gpu in made.used)
+        assert all(gpu.dead or not gpu.samples_left for gpu in made.used)
         assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("gpu")]

@@ -76,6 +76,7 @@ def test_one_gpu_of_two_answers_single_queries_whenever_samples_are_loaded(bench
             assert immediate.end().tolist() == made.answers([index])
         made.qsl.unload(range(TOTAL))
         made.qsl.load(range(TOTAL)[::-1])
+    assert made.used == [made.gpu], "nothing is opened where nothing will be asked"
 
 
 @GRAPHS
