@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 from mlperf_registry.schema.nearest import nearest
 from mlperf_registry.schema.plugin import BackendPlugin, BenchmarkPlugin
 from mlperf_registry.schema.problem import ConfigError, NotReady, Problem
+from mlperf_registry.schema.sections import Benchmark
 from mlperf_registry.schema.workload import Workload
 
 OUR_BENCHMARKS = {
@@ -279,6 +280,13 @@ def backend(name: str) -> BackendPlugin:
         NotReady: when its code does not load.
     """
     return _named(backends(), name, "backend.name")
+
+
+def claimants(benchmark: Benchmark) -> tuple[str, ...]:
+    """The backends that claim a benchmark which does not name them, in the order of their names."""
+    names = {benchmark.family, benchmark.id}
+    claiming = (name for name, plugin in backends().items() if not names.isdisjoint(plugin.benchmarks))
+    return tuple(sorted(name for name in claiming if name not in benchmark.backends))
 
 
 def conf_roots() -> tuple[Path, ...]:

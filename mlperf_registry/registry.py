@@ -191,6 +191,7 @@ class Registry:
 
         Raises:
             ConfigError: with every unknown group, option or key, or why the cell has no meaning.
+            NotReady: when a backend is chosen whose plug-in does not load.
         """
         words, chosen = self._settle(overrides)
         return self.matrix.compose(words, chosen) if quick else compose_cell(self.library, words, chosen)
@@ -218,8 +219,8 @@ class Registry:
         backend, system = workload.backend, workload.system
         if backend.device in system.devices:
             return None
-        others = runnable(self._identities, workload.benchmark.id, system.devices)
-        cure = f"choose {f'backend={others[0]}, or ' if others else ''}a system that has one, system=NAME"
+        other = next(runnable(self._identities, workload.benchmark.id, system.devices), None)
+        cure = f"choose {f'backend={other}, or ' if other else ''}a system that has one, system=NAME"
         return (
             f"{backend.name} runs on a {backend.device}, and {system.id} has none, only a {system.devices[0]}: {cure}."
         )
@@ -332,6 +333,8 @@ class Registry:
         chosen = choose(self.library, self._identities, options, self._known_rounds(given, parsed), given=given)
         settled = {**options, **{choice.key: choice.option for choice in chosen}}
         refused = self._refused(settled)
+        if any(problem.path == "backend" for problem in refused):
+            plugin_table.backend(settled["backend"])  # what a plug-in that does not load claims is not known
         problems = [*refused, *self.library.misnamed(options["system"])]
         if problems:
             raise ConfigError(problems)
@@ -389,7 +392,13 @@ class Registry:
         chain = composed.chain(path)
         if field.default is not attrs.NOTHING:
             chain = (Setting("field default", None, unstructure(field.default)), *chain)
-        value = values.get(path)
+        value: Any = values.get(path)
+        if path == "benchmark.backends":
+            # No workload has what plug-ins claim: to install one must not make another configuration of every cell.
+            for name in self._identities.benchmark(composed.choices["benchmark"] or "").backends:
+                if name not in value:
+                    value = [*value, name]
+                    chain = (*chain, Setting(f"plug-in {name}", None, value))
         if field.open and path not in values:
             value = {
                 name.removeprefix(f"{path}."): found for name, found in values.items() if name.startswith(f"{path}.")

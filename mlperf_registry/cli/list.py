@@ -150,6 +150,7 @@ def _published(registry: Registry, filters: dict[str, str]) -> Iterable[Row]:
 
 
 def _backends(registry: Registry, filters: dict[str, str]) -> Iterator[Row]:
+    benchmarks = [registry.identities.benchmark(option) for option in registry.library.options("benchmark")]
     for option in registry.library.options("backend"):
         backend = registry.identities.backend(option)
         lacks = None
@@ -157,7 +158,13 @@ def _backends(registry: Registry, filters: dict[str, str]) -> Iterator[Row]:
             plugins.require(plugins.backend(backend.name))
         except (NotReady, ConfigError) as error:
             lacks = str(error)
-        yield {"name": option, "device": backend.device, "available": lacks is None, "lacks": lacks}
+        yield {
+            "name": option,
+            "device": backend.device,
+            "available": lacks is None,
+            "benchmarks": [benchmark.id for benchmark in benchmarks if option in benchmark.backends],
+            "lacks": lacks,
+        }
 
 
 _BENCHMARK_KEYS = (*(field.name for field in attrs.fields(BenchmarkRow)), "rounds")
@@ -176,7 +183,17 @@ _LISTINGS = {
     "benchmarks": _Listing(
         _benchmarks,
         _BENCHMARK_KEYS,
-        ("id", "loadgen_key", "checker_directory", "scenarios", "accuracy_targets", "harness", "rounds", "description"),
+        (
+            "id",
+            "loadgen_key",
+            "checker_directory",
+            "scenarios",
+            "accuracy_targets",
+            "backends",
+            "harness",
+            "rounds",
+            "description",
+        ),
     ),
     "scenarios": _Listing(_scenarios, ("option", "name", "benchmarks"), ("option", "name", "benchmarks")),
     "cells": _Listing(_cells, _CELL_KEYS, (*AXES, "state", "tuned_round", "rule", "relative")),
@@ -208,7 +225,9 @@ _LISTINGS = {
             "note",
         ),
     ),
-    "backends": _Listing(_backends, ("name", "device", "available", "lacks"), ("name", "device", "available", "lacks")),
+    "backends": _Listing(
+        _backends, ("name", "device", "available", "benchmarks", "lacks"), ("name", "device", "available", "lacks")
+    ),
 }
 
 

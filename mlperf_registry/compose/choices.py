@@ -6,7 +6,7 @@ Hydra knows neither: a choice that depends on other choices, nor a second name f
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import attrs
 
@@ -159,7 +159,8 @@ def choose(
 def default_backend(identities: Identities, benchmark: str, system: str) -> Choice:
     """The first engine library of the benchmark that runs on a device of the system."""
     devices = identities.system(system).devices
-    for name in runnable(identities, benchmark, devices):
+    name = next(runnable(identities, benchmark, devices), None)
+    if name is not None:
         device = identities.backend(name).device
         return Choice("backend", name, f"first engine library of {benchmark} for a {device} of {system}")
     libraries = identities.benchmark(benchmark).backends
@@ -167,11 +168,12 @@ def default_backend(identities: Identities, benchmark: str, system: str) -> Choi
     raise NoEngineLibrary([Problem("backend", message, hint="choose another system or benchmark")])
 
 
-def runnable(identities: Identities, benchmark: str, devices: Sequence[str]) -> tuple[str, ...]:
-    """The engine libraries of the benchmark that run on one of these kinds of device, in order of preference."""
-    return tuple(
-        name for name in identities.benchmark(benchmark).backends if identities.backend(name).device in devices
-    )
+def runnable(identities: Identities, benchmark: str, devices: Sequence[str]) -> Iterator[str]:
+    """The engine libraries of the benchmark that run on one of these kinds of device, in order of preference.
+
+    Each is looked at when it is asked for: a plug-in's wrong file does not stop those before it.
+    """
+    return (name for name in identities.benchmark(benchmark).backends if identities.backend(name).device in devices)
 
 
 def default_round(identities: Identities, benchmark: str, rounds: Rounds) -> Choice:

@@ -19,7 +19,8 @@ class Setting:
     """One link of a chain: who set the value, and to what, as written there."""
 
     origin: str
-    """A file, ``override:<text>``, ``default: <why>`` for a choice made for the user, or ``field default``."""
+    """A file, ``override:<text>``, ``default: <why>`` for a choice made for the user, ``plug-in <name>`` for
+    what a backend claims, or ``field default``."""
     line: int | None
     """1-based line of a file."""
     value: Any

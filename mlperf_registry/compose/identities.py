@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import attrs
 
+from mlperf_registry import plugins
 from mlperf_registry.compose.ancestry import ancestors
 from mlperf_registry.compose.cell import compose_cell
 from mlperf_registry.compose.defaults_list import read_defaults_list
@@ -43,6 +44,7 @@ class Identities:
     def __init__(self, library: Library) -> None:
         self._library = library
         self._made: dict[tuple[str, str], Any] = {}
+        self._claimed: dict[str, Benchmark] = {}
         self._aliases: dict[str, Mapping[str, str]] = {}
         self._stated: dict[tuple[str, str], StatedRound | None] = {}
 
@@ -55,8 +57,12 @@ class Identities:
         return self._identity(System, "system", option, name="id")
 
     def benchmark(self, option: str) -> Benchmark:
-        """The benchmark of an option; errors as for ``system``."""
-        return self._identity(Benchmark, "benchmark", option, name="id")
+        """The benchmark of an option, engine libraries that claim it among its own; errors as for ``system``."""
+        if option not in self._claimed:
+            named = self._identity(Benchmark, "benchmark", option, name="id")
+            claiming = (name for name in plugins.claimants(named) if name in self._library.options("backend"))
+            self._claimed[option] = attrs.evolve(named, backends=(*named.backends, *claiming))
+        return self._claimed[option]
 
     def backend(self, option: str) -> Backend:
         """The backend of an option; errors as for ``system``."""

@@ -5,8 +5,10 @@ The registry refuses these before anything is structured; what only some rounds 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 
+from mlperf_registry import plugins
 from mlperf_registry.schema.problem import Problem
 from mlperf_registry.schema.sections import Benchmark
 
@@ -20,7 +22,7 @@ _CHOICES = {
 
 
 def meaningless(
-    benchmark: Benchmark, choices: Mapping[str, str], runnable: Sequence[str] | None = None
+    benchmark: Benchmark, choices: Mapping[str, str], runnable: Iterable[str] | None = None
 ) -> tuple[Problem, ...]:
     """One problem for each choice that ``benchmark`` cannot be combined with; none where all have a meaning.
 
@@ -36,5 +38,17 @@ def meaningless(
         if option is not None and option not in known:
             message = f"{benchmark.id} has no {option} {noun} {where}; it has {', '.join(known)}"
             choosable = runnable if group == "backend" and runnable is not None else known
-            problems.append(Problem(group, message, hint=f"choose {group}={choosable[0]}" if choosable else None))
+            cures = [f"choose {group}={name}" for name in islice(choosable, 1)]
+            if group == "backend":
+                cures += _claim(benchmark, option)
+            problems.append(Problem(group, message, hint="; ".join(cures) or None))
     return tuple(problems)
+
+
+def _claim(benchmark: Benchmark, backend: str) -> Iterator[str]:
+    """How a third party's backend would claim the benchmark."""
+    plugin = plugins.backends().get(backend)
+    if plugin is not None and backend not in plugins.OUR_BACKENDS:
+        names = " or ".join(dict.fromkeys((benchmark.family, benchmark.id)))
+        claimed = f", which has {', '.join(plugin.benchmarks)}" if plugin.benchmarks else ""
+        yield f"if {backend} can run it, add {names} to the benchmarks of its BackendPlugin{claimed}"

@@ -75,6 +75,9 @@ class BackendPlugin:
     """Paths of the workload that the builder reads: it is handed exactly these, and they make the engine key."""
     takes: Literal["file", "folder", "nothing"] = "file"
     """What a model is to it: one file, the folder of a checkpoint, or nothing, since a server has it."""
+    benchmarks: tuple[str, ...] = ()
+    """Families, or ids of benchmarks, that it claims to run although their own files do not name it. Those that a file
+    names come first, in its order of preference; the backends of this package are named there, and claim none."""
     precisions: tuple[str, ...] = ()
     """Number formats that ``builder.precision`` may name; empty: all of the schema's."""
     imports: tuple[str, ...] = ()

@@ -37,7 +37,9 @@ class Benchmark:
     scenarios: tuple[str, ...] = knob("Scenario options that exist in any round.")
     accuracy_targets: tuple[str, ...] = knob("Accuracy-target options that exist in any round.")
     harnesses: tuple[str, ...] = knob("Harness options that exist in any round.")
-    backends: tuple[str, ...] = knob("Engine libraries that can run it, in order of preference.")
+    backends: tuple[str, ...] = knob(
+        "Engine libraries that can run it, in order of preference; those whose plug-ins claim it come after them."
+    )
     first_try_sample_count: int | None = knob(
         "Samples held for performance runs in explore and test_run, where LoadGen would go through the whole set; "
         "absent: as many as in a submission.",
