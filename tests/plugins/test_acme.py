@@ -165,6 +165,57 @@ def test_explain_shows_its_fields_and_who_reads_them(environment):
     assert (pruned["value"], pruned["engine"]) == (0, ["acme"])
 
 
+def test_a_backend_runs_a_benchmark_of_ours_that_it_claims(environment):
+    words = ("benchmark=resnet50-mini", "backend=acme_net", "system=generic_cpu", "runtime.warmup_duration=50ms")
+    short = ("loadgen.min_duration=100ms", "loadgen.offline_expected_qps=5e4")
+    ran = json.loads(environment.run("mlperf", "run", *words, *short, "--json"))
+    assert (ran["benchmark"], ran["backend"], ran["scenario"]) == ("resnet50-mini", "acme_net", "Offline")
+    assert ran["valid"] is True, ran["reasons"]
+    assert (ran["accuracy"]["passed"], ran["accuracy"]["samples"]) == (True, 10_000)
+    assert ran["versions"]["acme-mlperf"] == "1.0"
+
+
+def test_a_claim_is_shown(environment):
+    benchmarks, backends = _listed(environment, "benchmarks", "id"), _listed(environment, "backends", "name")
+    assert backends["acme_net"]["benchmarks"] == ["resnet50", "resnet50-mini"]
+    assert backends["acme"]["benchmarks"] == ["acme-parity"]
+    assert [name for name, row in benchmarks.items() if "acme_net" in row["backends"]] == ["resnet50", "resnet50-mini"]
+    words = ("benchmark=resnet50-mini", "system=generic_cpu")
+    explained = json.loads(environment.run("mlperf", "explain", "benchmark.backends", *words, "--json"))
+    assert explained["value"] == explained["chain"][-1]["value"] == [*explained["chain"][-2]["value"], "acme_net"]
+    assert explained["chain"][-1]["origin"] == "plug-in acme_net"
+    valid = json.loads(environment.run("mlperf", "validate", "backend=acme_net", *words, "--json"))
+    assert valid["by_state"] == {"untuned": 1}
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "backend", "names"),
+    [("resnet50-mini", "acme", "resnet50 or resnet50-mini"), ("bert", "acme_net", "bert")],
+)
+def test_what_a_backend_does_not_claim_it_is_refused_with_the_cure(environment, benchmark, backend, names):
+    words = (f"benchmark={benchmark}", f"backend={backend}", "system=generic_cpu")
+    done = environment.call("mlperf", "validate", *words, "--json")
+    assert done.returncode == 2, done.stderr
+    (problem,) = json.loads(done.stdout)["problems"]
+    assert f"{benchmark} has no {backend} backend here; it has tensorrt, tensorrt_rtx, onnx" in problem["message"]
+    assert "choose backend=onnxruntime" in problem["hint"]
+    assert f"add {names} to the benchmarks of its BackendPlugin" in problem["hint"]
+
+
+def test_no_list_imports_what_builds_and_runs(environment):
+    code = """
+        import sys
+
+        from mlperf_registry.cli.main import main
+
+        for what in (["benchmarks"], ["backends"], ["cells", "system=generic_cpu", "state=untuned"], ["fields"]):
+            assert main(["list", *what, "--json"]) == 0
+        print(sorted(name for name in sys.modules if name.startswith("acme_mlperf")), file=sys.stderr)
+        """
+    done = environment.call("python", "-c", textwrap.dedent(code))
+    assert done.stderr.splitlines()[-1] == "['acme_mlperf', 'acme_mlperf.options', 'acme_mlperf.plugin']"
+
+
 def test_list_shows_it_beside_ours(environment):
     assert {"acme-parity", "resnet50-mini"} <= _listed(environment, "benchmarks", "id").keys()
     assert _listed(environment, "backends", "name")["acme"]["available"] is True
@@ -193,6 +244,7 @@ def test_a_broken_wheel_stops_no_list_and_is_told(beside_a_broken_wheel, what):
     [
         ("run", "benchmark=broken"),
         ("run", "benchmark=broken", "backend=onnxruntime"),
+        ("run", "benchmark=resnet50-mini", "backend=broken"),
         ("build", "benchmark=broken", "backend=broken"),
         ("validate", "benchmark=broken"),
     ],

@@ -1,1 +1,1 @@
-"""ACME's benchmark (is the number of ones in a word odd?) and the engine library that answers it."""
+"""ACME's benchmark (is the number of ones in a word odd?) and the engine libraries that answer it and ours."""

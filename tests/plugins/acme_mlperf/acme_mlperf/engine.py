@@ -1,14 +1,16 @@
-"""The engine library: a builder that writes a small JSON engine, and a runner with a thread of its own."""
+"""The engine library of parity: a builder that writes a small JSON engine, and a runner with a thread of its own."""
 
 from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from queue import Queue
 from typing import ClassVar, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from harness.loadgen.qsl import QSL
 from harness.loadgen.runner import Ids, Indices, Sink
@@ -17,6 +19,9 @@ from mlperf_registry.schema.run import Run
 
 ENGINE_FILE = "parity.engine"
 BATCHES_IN_FLIGHT = 2
+
+Engine = Callable[[npt.NDArray[np.generic]], npt.NDArray[np.generic]]
+"""From samples to answers, row for row."""
 
 
 class AcmeBuilder:
@@ -45,11 +50,14 @@ class AcmeRunner:
 
     def open(self, run: Run, qsl: QSL, sink: Sink) -> None:
         """Load the engine and start the thread."""
-        engine = Path(run.engine.path, run.engine.file)
-        self._weights = np.array(json.loads(engine.read_text())["weights"], np.int64)
-        self._input = run.workload.model.input_name
+        self._engine = self.load(run)
         self._qsl, self._sink = qsl, sink
         self._thread.start()
+
+    def load(self, run: Run) -> Engine:
+        """The engine of a run."""
+        weights = np.array(json.loads(Path(run.engine.path, run.engine.file).read_text())["weights"], np.int64)
+        return lambda words: (words @ weights % 2).astype(np.uint8)
 
     def submit(self, ids: Ids, indices: Indices) -> None:
         """Take a batch; blocks while enough are in flight."""
@@ -69,8 +77,8 @@ class AcmeRunner:
         while (batch := self._batches.get()) is not None:
             ids, indices = batch
             try:
-                words = np.asarray(self._qsl.gather(self._input, indices))
-                self._sink.complete(ids, (words @ self._weights % 2).astype(np.uint8))
+                samples = np.asarray(self._qsl.gather(self._qsl.names[0], indices))
+                self._sink.complete(ids, self._engine(samples))
             except Exception as error:  # an exception would end the thread, and leave LoadGen waiting for it
                 self._sink.fail(ids, f"The engine failed: {error}")
             self._batches.task_done()

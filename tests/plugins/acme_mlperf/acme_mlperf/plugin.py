@@ -20,3 +20,14 @@ BACKEND = BackendPlugin(
     imports=("numpy",),
     distribution="acme-mlperf",
 )
+
+NETWORKS = BackendPlugin(
+    name="acme_net",
+    builder="acme_mlperf.network:NetworkBuilder",
+    runner="acme_mlperf.network:NetworkRunner",
+    benchmarks=("resnet50",),  # the whole family: resnet50 and resnet50-mini, whose files know nothing of ACME
+    reads=(),
+    precisions=("fp32",),
+    imports=("onnxruntime",),
+    distribution="acme-mlperf",
+)
