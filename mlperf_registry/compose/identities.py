@@ -39,11 +39,12 @@ class StatedRound:
 
 
 class Identities:
-    """Typed sections by option, each made once."""
+    """Typed sections by option, each made, or refused, once."""
 
     def __init__(self, library: Library) -> None:
         self._library = library
         self._made: dict[tuple[str, str], Any] = {}
+        self._refused: dict[tuple[str, str], ConfigError] = {}
         self._claimed: dict[str, Benchmark] = {}
         self._aliases: dict[str, Mapping[str, str]] = {}
         self._stated: dict[tuple[str, str], StatedRound | None] = {}
@@ -128,29 +129,37 @@ class Identities:
 
     def _identity(self, cls: type[T], group: str, option: str, *, name: str) -> T:
         key = (group, option)
+        if key in self._refused:
+            raise ConfigError(self._refused[key].problems)
         if key not in self._made:
             document = self._library.require(group, option)
-
-            def origin(path: tuple[str, ...]) -> tuple[str, int | None]:
-                return document.origin, document.lines.get((group, *path))
-
             try:
-                made: T = structure(cls, self._section(group, option), origin=origin, owned=False)
+                self._made[key] = self._read(cls, document, group, option, name)
             except ConfigError as error:
-                raise ConfigError(
-                    attrs.evolve(problem, path=f"{group}.{problem.path}") for problem in error.problems
-                ) from error
-            if not option or "/" in option or "\\" in option or ".." in option:
-                message = f"{option!r} cannot name a folder of results"
-                hint = "name the file, and in it the option, without /, \\ and .."
-                raise ConfigError([Problem(f"{group}.{name}", message, *origin((name,)), hint)])
-            if getattr(made, name) != option:
-                # Results are filed under the name in the section, cells under the option.
-                message = f"is {getattr(made, name)!r} in the file of {option!r}"
-                raise ConfigError([Problem(f"{group}.{name}", message, *origin((name,)), f"write {name}: {option}")])
-            self._made[key] = made
+                self._refused[key] = error
+                raise
         found: T = self._made[key]
         return found
+
+    def _read(self, cls: type[T], document: Document, group: str, option: str, name: str) -> T:
+        def origin(path: tuple[str, ...]) -> tuple[str, int | None]:
+            return document.origin, document.lines.get((group, *path))
+
+        try:
+            made: T = structure(cls, self._section(group, option), origin=origin, owned=False)
+        except ConfigError as error:
+            raise ConfigError(
+                attrs.evolve(problem, path=f"{group}.{problem.path}") for problem in error.problems
+            ) from error
+        if not option or "/" in option or "\\" in option or ".." in option:
+            message = f"{option!r} cannot name a folder of results"
+            hint = "name the file, and in it the option, without /, \\ and .."
+            raise ConfigError([Problem(f"{group}.{name}", message, *origin((name,)), hint)])
+        if getattr(made, name) != option:
+            # Results are filed under the name in the section, cells under the option.
+            message = f"is {getattr(made, name)!r} in the file of {option!r}"
+            raise ConfigError([Problem(f"{group}.{name}", message, *origin((name,)), f"write {name}: {option}")])
+        return made
 
     def _section(self, group: str, option: str) -> Tree:
         document = self._library.require(group, option)

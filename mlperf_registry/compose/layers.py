@@ -85,9 +85,9 @@ class Layers:
         if document is None:
             return None
         if document.defaults is not None or _HYDRA in document.tree:
-            raise OutsideDialect(f"{document.origin} has a defaults list, or configures Hydra")
+            raise OutsideDialect(f"{document.origin} has a defaults list, or configures Hydra", document)
         if document.package is None:
             return Layer.of(document, (group,) if group else ())
         if document.package != "_global_":
-            raise OutsideDialect(f"{document.origin}: @package {document.package}")
+            raise OutsideDialect(f"{document.origin}: @package {document.package}", document)
         return Layer.of(document)

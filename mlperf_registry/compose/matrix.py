@@ -11,11 +11,12 @@ from collections.abc import Mapping, Sequence
 from mlperf_registry.compose.cell import compose_cell
 from mlperf_registry.compose.composed import Choice, Composed, Layer
 from mlperf_registry.compose.defaults_list import SELF, Entry, read_defaults_list
+from mlperf_registry.compose.document import Document
 from mlperf_registry.compose.fields import is_open
 from mlperf_registry.compose.layers import Layers
 from mlperf_registry.compose.library import Library
 from mlperf_registry.compose.override import Override, parse_override
-from mlperf_registry.compose.tree import Finisher, OutsideDialect, Overlay, Tree, holds, overlay, plain_paths
+from mlperf_registry.compose.tree import Finisher, Leaf, OutsideDialect, Overlay, Tree, holds, overlay, plain_paths
 from mlperf_registry.schema.cell import AXES
 from mlperf_registry.schema.problem import ConfigError
 
@@ -53,6 +54,7 @@ class Matrix:
         self._tails: dict[str | None, Mapping[str, str | None]] = {None: {}}
         self._start = _Stacked({})
         self._remembered = 0
+        self._refused: dict[Leaf | Document, ConfigError] = {}
 
     def compose(
         self, overrides: Sequence[str] = (), chosen: Sequence[Choice] = (), *, until: str | None = None
@@ -69,10 +71,23 @@ class Matrix:
             overrides = [text for text in overrides if _key(text) not in left_out]
         try:
             return self._composed(overrides, chosen, left_out)
-        except OutsideDialect:
-            self.handed_over += 1
+        except OutsideDialect as outside:
             without = [f"~{group}" for group, option in left_out.items() if option is not None]
-            return compose_cell(self.library, [*overrides, *without], chosen, layers=self._layers)
+            return self._handed_over([*overrides, *without], chosen, outside.cause)
+
+    def _handed_over(
+        self, overrides: Sequence[str], chosen: Sequence[Choice], cause: Leaf | Document | None
+    ) -> Composed:
+        """The cell as Hydra composes it, or what it said of the cause before: all cells of a system may share that."""
+        if cause in self._refused:
+            raise ConfigError(self._refused[cause].problems)
+        self.handed_over += 1
+        try:
+            return compose_cell(self.library, overrides, chosen, layers=self._layers)
+        except ConfigError as error:
+            if cause is not None and {problem.origin for problem in error.problems} <= {cause.origin, None}:
+                self._refused[cause] = error
+            raise
 
     def _composed(
         self, overrides: Sequence[str], chosen: Sequence[Choice], left_out: Mapping[str, str | None]

@@ -23,7 +23,15 @@ _MISSING = "???"
 
 
 class OutsideDialect(Exception):
-    """What only Hydra itself can decide: environment, resolvers, relative references, merges that it refuses."""
+    """What only Hydra itself can decide: environment, resolvers, relative references, merges that it refuses.
+
+    Attributes:
+        cause: the leaf or the document that only Hydra understands; None where it is not one alone.
+    """
+
+    def __init__(self, message: str, cause: Leaf | Document | None = None) -> None:
+        super().__init__(message)
+        self.cause = cause
 
 
 class Leaf:
@@ -93,7 +101,7 @@ def overlay(base: Tree, top: Tree, *, strict: bool = True, merge: Callable[[Tree
             elif strict and old is not None and (old.resolver is not None or type(old.value) is list):
                 raise OutsideDialect(f"{key}: a mapping over {old.value!r}")
         elif strict and type(old) is dict and type(new.value) is list:
-            raise OutsideDialect(f"{key}: a list over a mapping")
+            raise OutsideDialect(f"{key}: a list over a mapping", new)
         merged[key] = new
     return merged
 
@@ -223,7 +231,7 @@ class Finisher:
                 if not free:
                     found.append(id(plain[key]))
             elif child.resolver is not None:
-                value = child.resolver(root, ())
+                value = _followed(child, root)
                 found.append((type(value), value))
                 if value is not None:
                     plain[key] = without_nulls(value) if type(value) is dict else value
@@ -244,6 +252,14 @@ class Finisher:
             self._filled.clear()
         self._filled[key] = (node, plain)
         return plain
+
+
+def _followed(leaf: Leaf, root: Tree) -> Any:
+    assert leaf.resolver is not None
+    try:
+        return leaf.resolver(root, ())
+    except OutsideDialect as outside:
+        raise OutsideDialect(str(outside), leaf) from outside
 
 
 def _resolver(value: Any) -> Resolver | None:

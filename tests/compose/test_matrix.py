@@ -16,7 +16,7 @@ from mlperf_registry.compose.composed import Choice, Composed
 from mlperf_registry.compose.library import Library, Roots
 from mlperf_registry.compose.matrix import Matrix
 from mlperf_registry.compose.tree import walk
-from mlperf_registry.schema.problem import ConfigError
+from mlperf_registry.schema.problem import ConfigError, Problem
 from mlperf_registry.schema.workload import Workload
 from mlperf_registry.structure import structure
 
@@ -150,6 +150,19 @@ def test_mistakes_raise_what_one_cell_raises(small: Callable[..., Library], over
     with pytest.raises(ConfigError) as fast:
         Matrix(library).compose(overrides)
     assert fast.value.problems == slow.value.problems
+
+
+@pytest.mark.parametrize("text", ["name: '${nosuch}'\n", "name: '${oc.env:NO_SUCH_VARIABLE}'\n", "box: [1]\n"])
+def test_what_hydra_refuses_in_a_file_is_asked_of_it_once(small: Callable[..., Library], text: str) -> None:
+    library = small(top__c=f"# @package _global_\n{text}", top__d=f"# @package _global_\n{text}")
+    matrix = Matrix(library)
+    told: list[tuple[Problem, ...]] = []
+    for overrides in (["top=c"], ["top=c", "size=4"], ["top=d"], ["top=c"]):
+        with pytest.raises(ConfigError) as refused:
+            matrix.compose(overrides)
+        told.append(refused.value.problems)
+    assert matrix.handed_over == 2, "once for each file"
+    assert told[0] == told[1] == told[3]
 
 
 @pytest.mark.parametrize("more", [[], ["experiment=null"], ["mode=submission"], ["loadgen.min_duration=5s"]])
