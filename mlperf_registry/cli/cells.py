@@ -9,7 +9,7 @@ from mlperf_registry import plugins
 from mlperf_registry.compose.tuned import TunedCell
 from mlperf_registry.rules.plan import forbidden
 from mlperf_registry.schema.cell import AXES, POWER_NAMES, SCENARIO_NAMES, TARGET_NAMES, Cell
-from mlperf_registry.schema.problem import ConfigError, NotReady
+from mlperf_registry.schema.problem import ConfigError, NotReady, Problem
 from mlperf_registry.systems.relative import Kind, nearest_first
 
 if TYPE_CHECKING:
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 
-STATES = ("meaningless", "forbidden", "untuned", "tuned")
+WRONG = "wrong"
+"""The state of a cell whose files are wrong, so that it has no other."""
+STATES = ("meaningless", "forbidden", "untuned", "tuned", WRONG)
 
 _SHOWN_NAMES = {"scenario": SCENARIO_NAMES, "accuracy_target": TARGET_NAMES, "power_setting": POWER_NAMES}
 
@@ -37,8 +39,21 @@ def judged(record: CellRecord) -> Row:
             breaches, why = (), str(error)
         if breaches:
             state, rule, why = "forbidden", breaches[0].rule, breaches[0].message
-    row: Row = {axis: shown_option(axis, getattr(record.cell, axis)) for axis in AXES}
-    return {**row, "state": state, "rule": rule, "tuned_round": record.tuned_round, "why": why}
+    return {**_axes(record), "state": state, "rule": rule, "tuned_round": record.tuned_round, "why": why}
+
+
+def judged_or_wrong(record: CellRecord, problems: dict[Problem, None]) -> Row:
+    """A cell as ``judged`` has it, or with the state ``wrong``; what is wrong is added to ``problems``, each once."""
+    try:
+        return judged(record)
+    except ConfigError as error:
+        problems.update(dict.fromkeys(error.problems))
+        why = "; ".join(problem.message for problem in error.problems)
+    return {**_axes(record), "state": WRONG, "rule": None, "tuned_round": record.tuned_round, "why": why}
+
+
+def _axes(record: CellRecord) -> Row:
+    return {axis: shown_option(axis, getattr(record.cell, axis)) for axis in AXES}
 
 
 def shown_option(axis: str, option: str) -> str:
@@ -87,11 +102,17 @@ class Relatives:
         key = (cell.system, cell.benchmark, cell.scenario)
         if state == "untuned" and key not in self._nearest:
             self._nearest[key] = self._find(*key)
-        plugin = plugins.benchmarks().get(self._identities.benchmark(cell.benchmark).family)
         return {
             "relative": self._nearest[key] if state == "untuned" else None,
-            "harness_code": plugin is not None and plugin.runnable,
+            "harness_code": self._is_runnable(cell.benchmark),
         }
+
+    def _is_runnable(self, benchmark: str) -> bool:
+        try:
+            plugin = plugins.benchmarks().get(self._identities.benchmark(benchmark).family)
+        except ConfigError:
+            return False  # told with the cell itself
+        return plugin is not None and plugin.runnable
 
     def _find(self, system: str, benchmark: str, scenario: str) -> str | None:
         """The system itself with another variant, else a base, else the one most like it by its accelerators."""

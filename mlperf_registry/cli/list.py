@@ -11,7 +11,7 @@ import attrs
 
 from mlperf_registry import plugins
 from mlperf_registry.cli.answer import print_json
-from mlperf_registry.cli.cells import STATES, Relatives, Row, cell_patterns, judged, shown_option
+from mlperf_registry.cli.cells import STATES, WRONG, Relatives, Row, cell_patterns, judged_or_wrong, shown_option
 from mlperf_registry.cli.request import Request
 from mlperf_registry.cli.session import open_registry, tell_faults
 from mlperf_registry.cli.table import table
@@ -44,7 +44,7 @@ class _Listing:
 
 
 def list_(request: Request) -> int:
-    """Answer ``mlperf list WHAT [key=pattern ...]``."""
+    """Answer ``mlperf list WHAT [key=pattern ...]``; 2 when a cell that is listed is wrong."""
     what = request.words[0] if request.words else ""
     if what not in _LISTINGS:
         raise ConfigError([Problem(what or "list", "name what to list", hint=nearest(what, LISTED))])
@@ -57,7 +57,7 @@ def list_(request: Request) -> int:
         print_json(rows)
     else:
         print(table(listing.columns, ([_cell_text(row[key]) for key in listing.columns] for row in rows)))
-    return 0
+    return 2 if any(row.get("state") == WRONG for row in rows) else 0
 
 
 def _systems(registry: Registry, filters: dict[str, str]) -> Iterator[Row]:
@@ -93,13 +93,16 @@ def _cells(registry: Registry, filters: dict[str, str]) -> Iterator[Row]:
     if state is not None and not any(mark in state for mark in "*?[") and state.lower() not in STATES:
         raise ConfigError([Problem("state", f"no cell is ever {state!r}", hint=nearest(state, STATES))])
     relatives = Relatives(registry)
+    problems: dict[Problem, None] = {}
     left_out = 0
     for record in registry.cells(**patterns):
         if state is None and record.state == "meaningless":
             left_out += 1
         elif state is None or any(_matches(possible, state) for possible in (record.state, *_LATER[record.state])):
-            row = judged(record)
+            row = judged_or_wrong(record, problems)
             yield {**row, **relatives.of(record.cell, row["state"])}
+    for problem in problems:
+        say(str(problem))
     if left_out:
         say(f"{left_out:,} meaningless cells are left out; state=* lists them too, and state=meaningless only them.")
 
@@ -171,8 +174,8 @@ _BENCHMARK_KEYS = (*(field.name for field in attrs.fields(BenchmarkRow)), "round
 _FIELD_KEYS = (*(field.name for field in attrs.fields(Entry)), "owner")
 _PUBLISHED_KEYS = tuple(field.name for field in attrs.fields(PublishedResult))
 _CELL_KEYS = (*AXES, "state", "rule", "tuned_round", "why", "relative", "harness_code")
-_LATER = {"meaningless": (), "untuned": ("forbidden",), "tuned": ("forbidden",)}
-"""State before the rules are asked to what they may make of it."""
+_LATER = {"meaningless": (), "untuned": ("forbidden", WRONG), "tuned": ("forbidden", WRONG)}
+"""State before a cell is composed and the rules are asked to what may come of it."""
 
 _LISTINGS = {
     "systems": _Listing(

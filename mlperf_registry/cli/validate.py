@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlperf_registry.cli.answer import print_json
-from mlperf_registry.cli.cells import cell_patterns, judged
+from mlperf_registry.cli.cells import cell_patterns, judged_or_wrong
 from mlperf_registry.cli.explain import value_text
 from mlperf_registry.cli.request import Request
 from mlperf_registry.cli.session import open_registry, settled, tell_choices, tell_faults
@@ -108,15 +108,10 @@ def _validate_all(registry: Registry, request: Request) -> int:
     problems = dict.fromkeys(wrong_files(registry))
     try:
         for record in registry.cells(**patterns):
-            try:
-                row = judged(record)
-            except ConfigError as error:
-                states["wrong"] += 1
-                problems.update(dict.fromkeys(error.problems))
-            else:
-                states[row["state"]] += 1
-                if row["rule"] is not None:
-                    rules[row["rule"]] += 1
+            row = judged_or_wrong(record, problems)
+            states[row["state"]] += 1
+            if row["rule"] is not None:
+                rules[row["rule"]] += 1
     except ConfigError as error:  # the axes themselves cannot be told
         problems.update(dict.fromkeys(error.problems))
     summary = _summary(states, list(problems), began)

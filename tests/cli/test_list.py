@@ -44,6 +44,25 @@ def test_meaningless_cells_are_listed_only_when_asked_for(mlperf):
     assert {row["state"] for row in none} == {"meaningless"}
 
 
+def test_a_wrong_cell_is_listed_as_wrong_beside_the_others(mlperf, tmp_path):
+    folder = tmp_path / "systems"
+    folder.mkdir()
+    (folder / "box.yaml").write_text(
+        "# @package _global_\nsystem: {id: box, devices: [cpu]}\nruntime:\n  warmup_duration: '${nosuch.path}'\n"
+    )
+    words = ("list", "cells", "system=*", "benchmark=resnet50-mini", "scenario=offline", "power_setting=maxp")
+    answer = mlperf(*words, "--json")
+    assert answer.code == 2
+    wrong = [row for row in answer.json if row["state"] == "wrong"]
+    assert {row["system"] for row in wrong} == {"box"}
+    assert all("nosuch.path" in row["why"] for row in wrong)
+    assert {"generic_cpu", "L4x1"} <= {row["system"] for row in answer.json} - {"box"}
+    (said,) = (line for line in answer.err.splitlines() if "warmup_duration" in line)
+    assert said.endswith("[systems/box.yaml:4]")
+    assert mlperf(*words, "state=wrong", "--json").json == wrong
+    assert mlperf(*words, "system=generic_cpu").code == 0
+
+
 def test_an_untuned_cell_names_the_tuned_one_most_like_it(mlperf):
     rows = mlperf("list", "cells", "system=L4x*", "benchmark=resnet50", "scenario=offline", "--json").json
     for row in rows:
