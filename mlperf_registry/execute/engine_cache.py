@@ -66,7 +66,7 @@ def get_engine(
         folder: see ``engine_folder``.
         recipe: what the engine is made of.
         force: build even if the cache has it.
-        tell: told, in a sentence, of a wait for another process.
+        tell: told, in a sentence, of a wait for another process, and what a builder says of its recipe.
         report: told, in a few words, how far a builder is that says it.
 
     Raises:
@@ -79,16 +79,26 @@ def get_engine(
         found = "a build was asked for" if force else find_engine(folder, recipe)
         if isinstance(found, Engine):
             return found
-        return _build(folder, key, recipe, why=found, report=report)
+        return _build(folder, key, recipe, why=found, tell=tell, report=report)
 
 
-def _build(folder: Path, key: str, recipe: Recipe, *, why: str, report: Callable[[str], None] | None) -> Engine:
+def _build(
+    folder: Path,
+    key: str,
+    recipe: Recipe,
+    *,
+    why: str,
+    tell: Callable[[str], None] | None,
+    report: Callable[[str], None] | None,
+) -> Engine:
     builder = plugins.load(recipe.builder)()
     names_model = hasattr(builder, "names_model") and builder.names_model(recipe)
     # Other engines are about as large as their model, what lies between the two included.
     require_room(folder, what="an engine", size=0 if names_model else _size(recipe.model_path))
     assembly = Path(tempfile.mkdtemp(dir=folder, prefix=f".{key}."))
     try:
+        if tell is not None and hasattr(builder, "tell"):
+            builder.tell = tell
         if report is not None and hasattr(builder, "report"):
             builder.report = report
         file: str = builder.build(recipe, assembly)

@@ -36,6 +36,15 @@ class Naming(Builder):
         return True
 
 
+class Telling(Builder):
+    tell = None
+
+    def build(self, recipe, folder):
+        if self.tell is not None:
+            self.tell("A value has no effect.")
+        return super().build(recipe, folder)
+
+
 class Forgetful:
     version = 1
 
@@ -45,9 +54,8 @@ class Forgetful:
 
 @pytest.fixture(autouse=True)
 def builders(monkeypatch):
-    monkeypatch.setattr(
-        plugins, "load", {"fake:Builder": Builder, "fake:Naming": Naming, "fake:Forgetful": Forgetful}.__getitem__
-    )
+    known = {f"fake:{cls.__name__}": cls for cls in (Builder, Naming, Telling, Forgetful)}
+    monkeypatch.setattr(plugins, "load", known.__getitem__)
 
 
 @pytest.fixture
@@ -177,6 +185,15 @@ def test_a_wait_for_another_process_is_told(tmp_path, recipe):
     assert told == ["Waiting for another process that builds this engine."]
     get_engine(tmp_path, recipe, tell=tell)
     assert len(told) == 1
+
+
+def test_what_a_builder_says_of_its_recipe_is_told_when_it_builds(tmp_path, recipe):
+    told = []
+    recipe = attrs.evolve(recipe, builder="fake:Telling")
+    for _ in range(2):
+        get_engine(tmp_path, recipe, tell=told.append)
+    assert told == ["A value has no effect."]
+    get_engine(tmp_path, recipe, force=True)
 
 
 def _get(folder, recipe, started):

@@ -115,6 +115,16 @@ def run_arguments(llm: Llm) -> Arguments:
     return _named(_RUNNING, lambda path: attrgetter(path.removeprefix("llm."))(llm))
 
 
+def without_effect(values: Mapping[str, Any]) -> tuple[str, ...]:
+    """Paths of the flags of trtllm-build that are set, and that the PyTorch path has no argument for.
+
+    Args:
+        values: of a Recipe.
+    """
+    paths = (f"{_BUILD}.{name}" for name, value in (values.get(_BUILD) or {}).items() if value is not None)
+    return tuple(path for path in paths if path not in _LOADING)
+
+
 PYTORCH_ONLY = ("cuda_graph_config", "moe_config", "attention_dp_config", "torch_compile_config", "stream_interval")
 """Arguments that an engine of TensorRT does not take."""
 
@@ -127,7 +137,7 @@ def build_config(values: Mapping[str, Any]) -> Arguments:
     plugins |= {name: build[name] == "enable" for name in _SWITCHES if build.get(name)}
     if build.get("tokens_per_block"):
         plugins["tokens_per_block"] = build["tokens_per_block"]
-    sizes = {name: loaded[name] for name in (*_SIZES, "max_encoder_input_len") if name in loaded}
+    sizes = {name: loaded[name] for name in _SIZES if name in loaded}
     return {**sizes, **({} if kind is None else {"kv_cache_type": kind.upper()}), "plugin_config": plugins}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import shutil
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, ClassVar
@@ -18,6 +19,7 @@ from harness.backends.tensorrt_llm.arguments import (
     load_arguments,
     quant_config,
     wanted_precision,
+    without_effect,
 )
 from harness.llm.checkpoint import QUANTIZATION, quantized_as
 from harness.llm.engine_file import EngineFile
@@ -29,11 +31,19 @@ _FOLDER = "engine"
 _LOW = ("fp8", "fp4", "int8")
 
 
+def _silent(message: str) -> None:
+    """Tells nobody."""
+
+
 class TensorRTLLMBuilder:
     """Turns a checkpoint's folder and the config into engine.json, and engines of TensorRT where they are asked for."""
 
     version: ClassVar[int] = 1
     """Part of the engine key; raised when the same recipe gives another engine."""
+
+    def __init__(self, tell: Callable[[str], None] = _silent) -> None:
+        self.tell = tell
+        """Told, in a sentence, which values of a recipe have no effect."""
 
     def names_model(self, recipe: Recipe) -> bool:
         """See BackendPlugin: unless an engine of TensorRT or a copy of the checkpoint lies beside engine.json.
@@ -56,6 +66,10 @@ class TensorRTLLMBuilder:
         if recipe.values.get(BACKEND) == "cpp":
             _build_apart(recipe, folder / _FOLDER, quantized=quantized_as(checkpoint) is not None)
             return attrs.evolve(engine, checkpoint=_FOLDER).write(folder)
+        ignored = without_effect(recipe.values)
+        if ignored:
+            path = f"TensorRT-LLM's PyTorch path, which builds no engine of TensorRT as {BACKEND}=cpp does"
+            self.tell(f"Without effect on {path}: {', '.join(ignored)}.")
         if _is_to_be_quantized(recipe):
             if recipe.values.get("model.weights") != "random":
                 _refuse(recipe)

@@ -179,6 +179,19 @@ def test_random_weights_have_the_number_format_that_is_asked_for(compose, built,
     assert said["quantization"] == {"quant_algo": "FP8", "kv_cache_quant_algo": "FP8", "exclude_modules": ["lm_head"]}
 
 
+def test_flags_that_only_engines_of_tensorrt_have_are_told(compose, tmp_path, checkpoint):
+    told = []
+    words = ("tuned_round=none", "llm.trtllm_build_flags.gemm_plugin=fp8", "llm.trtllm_build_flags.context_fmha=enable")
+    workload = compose(*words, "llm.trtllm_build_flags.max_seq_len=2668")
+    TensorRTLLMBuilder(told.append).build(recipe(workload, checkpoint), tmp_path)
+    (said,) = told
+    assert "trtllm_backend=cpp" in said
+    assert "llm.trtllm_build_flags.context_fmha, llm.trtllm_build_flags.gemm_plugin." in said
+    assert "max_seq_len" not in said
+    TensorRTLLMBuilder(told.append).build(recipe(compose("tuned_round=none"), checkpoint), tmp_path)
+    assert told == [said]
+
+
 def test_engines_of_tensorrt_are_built_in_a_process_of_their_own(compose, built, checkpoint, tensorrt_llm):
     workload = compose(
         "tuned_round=v5.1",
