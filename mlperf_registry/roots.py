@@ -9,6 +9,7 @@ import os
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Literal
 
 from mlperf_registry.schema.problem import NotReady
 
@@ -16,6 +17,8 @@ SYSTEMS_VARIABLE = "MLPERF_SYSTEMS_PATH"
 SCRATCH_VARIABLE = "MLPERF_SCRATCH_PATH"
 
 NO_SOURCE = "its configuration does not say where to get it"
+
+Kind = Literal["file", "folder"]
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -64,16 +67,18 @@ def package_file(location: str) -> Path | None:
     return Path(next(iter(spec.submodule_search_locations))) / path
 
 
-def resolve_path(location: str | None, scratch: Path | None, *, source: str) -> Path:
+def resolve_path(location: str | None, scratch: Path | None, *, source: str, kind: Kind | None = None) -> Path:
     """The absolute path of a model or data location of the config.
 
     Args:
         location: ``package:...``, an absolute path, or a path relative to the scratch space; None where none is known.
         scratch: the scratch space, where one is set.
         source: where to get what is missing, for the error.
+        kind: what must lie there; None: either.
 
     Raises:
-        NotReady: when no path is known, it is relative and there is no scratch space, or nothing lies there.
+        NotReady: when no path is known, it is relative and there is no scratch space, nothing lies there, or it is of
+            the other kind or may not be read.
     """
     if location is None:
         raise NotReady(
@@ -89,32 +94,15 @@ def resolve_path(location: str | None, scratch: Path | None, *, source: str) -> 
         path = scratch / path
     if not path.exists():
         raise NotReady(f"{path} is missing. Get it: {source or NO_SOURCE}. Put it at {path}.")
+    if kind is not None:
+        _require(kind, path)
     return path
 
 
-def resolve_file(location: str | None, scratch: Path | None, *, source: str) -> Path:
-    """``resolve_path`` of what must be a file.
-
-    Raises:
-        NotReady: as ``resolve_path``, and when a folder lies there or the file may not be read.
-    """
-    path = resolve_path(location, scratch, source=source)
-    if not path.is_file():
+def _require(kind: Kind, path: Path) -> None:
+    if kind == "file" and not path.is_file():
         raise NotReady(f"{path} is no file, and a file belongs there: set the path of the file itself.")
-    if not os.access(path, os.R_OK):
-        raise NotReady(f"{path} may not be read by this user: change its permissions.")
-    return path
-
-
-def resolve_folder(location: str | None, scratch: Path | None, *, source: str) -> Path:
-    """``resolve_path`` of what must be a folder.
-
-    Raises:
-        NotReady: as ``resolve_path``, and when a file lies there or the folder may not be read.
-    """
-    path = resolve_path(location, scratch, source=source)
-    if not path.is_dir():
+    if kind == "folder" and not path.is_dir():
         raise NotReady(f"{path} is a file, and the folder of a checkpoint belongs there: set the path of the folder.")
-    if not os.access(path, os.R_OK | os.X_OK):
+    if not os.access(path, os.R_OK if kind == "file" else os.R_OK | os.X_OK):
         raise NotReady(f"{path} may not be read by this user: change its permissions.")
-    return path

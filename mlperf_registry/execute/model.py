@@ -18,7 +18,7 @@ from pathlib import Path
 from mlperf_registry import plugins
 from mlperf_registry.atomic import write_bytes
 from mlperf_registry.execute.digests import kept_sha256
-from mlperf_registry.roots import resolve_file, resolve_folder, user_cache_folder
+from mlperf_registry.roots import resolve_path, user_cache_folder
 from mlperf_registry.schema.problem import NotReady
 from mlperf_registry.schema.workload import Workload
 from mlperf_registry.structure import unstructure
@@ -41,8 +41,7 @@ def find_model(workload: Workload, scratch: Path | None) -> Path | None:
     if takes == "nothing":
         return None
     if workload.model.weights == "trained":
-        resolve = resolve_folder if takes == "folder" else resolve_file
-        return resolve(workload.model.path, scratch, source=workload.model.source)
+        return resolve_path(workload.model.path, scratch, source=workload.model.source, kind=takes)
     target = str(plugins.require_harness(workload.benchmark.family).random_weights)
     path = user_cache_folder(os.environ) / "models" / (_name(workload, target) + (".onnx" if takes == "file" else ""))
     if not path.exists():

@@ -17,7 +17,7 @@ from harness.benchmarks.llm.sentences import require_splitter
 from harness.benchmarks.llm.table import Table, column, read_table
 from harness.benchmarks.llm.vocabulary import require_model, require_prompts
 from harness.llm.tokenizer import Tokenizer, find_tokenizer, open_tokenizer
-from mlperf_registry.roots import resolve_file
+from mlperf_registry.roots import resolve_path
 from mlperf_registry.schema.benchmarks.llm import LlmOptions
 from mlperf_registry.schema.problem import WrongData
 from mlperf_registry.schema.sections import Data
@@ -68,7 +68,7 @@ def open_dataset(workload: Workload, scratch: Path | None) -> Prompts:
 def open_prompts(workload: Workload, scratch: Path | None) -> Prompts:
     """The prompts alone; errors as ``open_dataset``."""
     data, options, model = workload.data, workload.benchmark.options, workload.model
-    path = resolve_file(data.path, scratch, source=data.source)
+    path = resolve_path(data.path, scratch, source=data.source, kind="file")
 
     @cache
     def tokenizer() -> Tokenizer:

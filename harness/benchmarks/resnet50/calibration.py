@@ -13,7 +13,7 @@ import numpy as np
 from harness.benchmarks.resnet50.data import LabelledImages
 from harness.benchmarks.resnet50.idx import IdxImages, read_idx
 from harness.benchmarks.resnet50.imagenet import open_imagenet, read_val_map
-from mlperf_registry.roots import resolve_file
+from mlperf_registry.roots import resolve_path
 from mlperf_registry.schema.benchmarks.resnet50 import ResNet50Options
 from mlperf_registry.schema.problem import ConfigError, NotReady, Problem
 from mlperf_registry.schema.sections import Builder, Data
@@ -38,7 +38,7 @@ def open_calibration_set(
         return _idx(data, builder, options, scratch)
     listed = builder.calib_data_map or _beside(data.map_path, IMAGENET_LIST, "data.map_path")
     source = data.source if builder.calib_data_map else _SOURCE
-    names, _ = read_val_map(resolve_file(listed, scratch, source=source))
+    names, _ = read_val_map(resolve_path(listed, scratch, source=source, kind="file"))
     chosen = attrs.evolve(data, path=builder.calib_data_dir or data.path, map_path=listed, sample_count=len(names))
     return open_imagenet(chosen, options, scratch)
 
@@ -46,7 +46,7 @@ def open_calibration_set(
 def _idx(data: Data, builder: Builder, options: ResNet50Options, scratch: Path | None) -> LabelledImages:
     folder = builder.calib_data_dir
     location = _beside(data.path, IDX_FILE, "data.path") if folder is None else f"{folder}/{IDX_FILE}"
-    path = resolve_file(location, scratch, source="images of the training set, as an idx file")
+    path = resolve_path(location, scratch, source="images of the training set, as an idx file", kind="file")
     pixels = read_idx(path)
     if pixels.shape[1:] != (options.height, options.width):
         raise NotReady(

@@ -13,7 +13,7 @@ import attrs
 import numpy as np
 import numpy.typing as npt
 
-from mlperf_registry.roots import resolve_file
+from mlperf_registry.roots import resolve_path
 from mlperf_registry.schema.benchmarks.resnet50 import ResNet50Options
 from mlperf_registry.schema.problem import NotReady
 from mlperf_registry.schema.sections import Data
@@ -51,9 +51,9 @@ def open_idx(data: Data, options: ResNet50Options, scratch: Path | None) -> IdxI
         NotReady: when a file is missing or damaged, or holds something else than the config says.
     """
     assert data.map_path is not None
-    images = resolve_file(data.path, scratch, source=data.source)
+    images = resolve_path(data.path, scratch, source=data.source, kind="file")
     pixels = read_idx(images)
-    labels = read_idx(resolve_file(data.map_path, scratch, source=data.source))
+    labels = read_idx(resolve_path(data.map_path, scratch, source=data.source, kind="file"))
     wanted = (data.sample_count, options.height, options.width)
     if options.channels != 1 or pixels.shape != wanted or labels.shape != wanted[:1]:
         raise NotReady(

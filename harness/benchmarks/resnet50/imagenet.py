@@ -19,7 +19,7 @@ import numpy.typing as npt
 from harness.benchmarks.resnet50.area import resize_and_crop
 from harness.cores import usable_cores
 from mlperf_registry import atomic
-from mlperf_registry.roots import SCRATCH_VARIABLE, resolve_file, resolve_path
+from mlperf_registry.roots import SCRATCH_VARIABLE, resolve_path
 from mlperf_registry.schema.benchmarks.resnet50 import ResNet50Options
 from mlperf_registry.schema.problem import NotReady
 from mlperf_registry.schema.sections import Data
@@ -90,7 +90,7 @@ def open_imagenet(data: Data, options: ResNet50Options, scratch: Path | None) ->
     """
     assert data.map_path is not None and data.tensor_path is not None
     images = resolve_path(data.path, scratch, source=data.source)
-    listed = resolve_file(data.map_path, scratch, source=data.source)
+    listed = resolve_path(data.map_path, scratch, source=data.source, kind="file")
     names, labels = read_val_map(listed)
     if len(names) != data.sample_count:
         raise NotReady(

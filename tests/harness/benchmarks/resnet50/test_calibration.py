@@ -9,7 +9,7 @@ import pytest
 from harness.benchmarks.resnet50.calibration import IDX_FILE, open_calibration_set
 from harness.benchmarks.resnet50.idx import read_idx
 from mlperf_registry import Registry, plugins
-from mlperf_registry.roots import resolve_file
+from mlperf_registry.roots import resolve_path
 from mlperf_registry.schema.problem import NotReady
 
 Image = pytest.importorskip("PIL.Image")
@@ -25,7 +25,7 @@ def test_the_mini_calibrates_with_500_images_that_are_not_tested(mini):
     columns = images.load(np.arange(len(images)))
     assert len(images) == 500 and columns["image"].shape == (500, 1, 28, 28)
     assert abs(columns["image"].mean()) < 0.05 and abs(columns["image"].std() - 1) < 0.05
-    tested = {image.tobytes() for image in read_idx(resolve_file(mini.data.path, None, source=""))}
+    tested = {image.tobytes() for image in read_idx(resolve_path(mini.data.path, None, source="", kind="file"))}
     assert not [image for image in images.pixels if image.tobytes() in tested]
 
 
