@@ -8,7 +8,7 @@ LISTED = {
     "systems": "machines that a configuration can be composed for",
     "benchmarks": "benchmarks, their scenarios, targets and engine libraries",
     "scenarios": "how LoadGen can issue queries",
-    "cells": "every combination of the axes, and whether it is tuned, untuned, forbidden or meaningless",
+    "cells": "every combination of the axes, and whether it is tuned, untuned, forbidden, meaningless or wrong",
     "fields": "every field that an override can set, with unit and default",
     "rules": "what the rounds ask, with citations",
     "published": "results that submitters published, per accelerator",
