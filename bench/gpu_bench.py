@@ -17,6 +17,7 @@ import attrs
 
 from bench.gpu_cell import merged, workload
 from bench.row import Row
+from bench.say import say
 from mlperf_registry.execute.engine import build
 from mlperf_registry.execute.job import execute
 from mlperf_registry.execute.length import Length
@@ -89,7 +90,7 @@ class Told:
         self._next = 0.0
 
     def phase(self, name: str, detail: str = "") -> None:
-        print(f"{time.strftime('%H:%M:%S')} {name}: {detail}", file=sys.stderr, flush=True)
+        say(f"{name}: {detail}")
 
     def samples(
         self, *, completed: int, rate: float, elapsed: float, length: Length, tokens: TokenProgress | None = None

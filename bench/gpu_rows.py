@@ -130,24 +130,22 @@ def scaling(bench: Bench) -> Row:
     """LoadGen Offline on as many GPUs as asked for, over LoadGen on one of them."""
     bench.build()
     alone = bench.bare_rate()
-    runs = {}
-    for count in (1, bench.asked.gpus):
-        result = bench.run(
+    results = [
+        bench.run(
             f"runtime.gpu_indices=[{','.join(map(str, range(count)))}]",
             f"loadgen.min_duration={bench.seconds:g}s",
             f"loadgen.offline_expected_qps={OFFLINE_MARGIN * count * alone:.0f}",
         )
-        runs[count] = {"rate": _metric(result, "result_samples_per_second"), **_facts(result)}
-    one, all_ = runs.values()
-    ratio, least = all_["rate"] / one["rate"], SCALING_EACH * bench.asked.gpus
-    valid = one["valid"] and all_["valid"]
-    rates = f"{all_['rate']:,.0f} over {one['rate']:,.0f} samples/s"
+        for count in (1, bench.asked.gpus)
+    ]
+    one, all_ = (_metric(result, "result_samples_per_second") for result in results)
+    ratio, least = all_ / one, SCALING_EACH * bench.asked.gpus
     return Row(
         figure=f"Offline on {bench.asked.gpus} GPUs over one",
         bar=f"{least:.2f}, VALID",
-        reached=f"{ratio:.3f}, {'VALID' if valid else 'INVALID'}: {rates}",
-        holds=ratio >= least and valid,
-        detail={"ratio": ratio, "bare": alone, "runs": runs},
+        reached=f"{ratio:.3f}, {_validity(*results)}: {all_:,.0f} over {one:,.0f} samples/s",
+        holds=ratio >= least and all(result.valid for result in results),
+        detail={"ratio": ratio, "rates": [one, all_], "bare": alone, "runs": [_facts(result) for result in results]},
     )
 
 
@@ -289,8 +287,8 @@ def _metric(result: RunResult, name: str) -> float:
     return next((metric.value for metric in result.metrics if metric.name == name), 0.0)
 
 
-def _validity(result: RunResult) -> str:
-    return "VALID" if result.valid else "INVALID"
+def _validity(*results: RunResult) -> str:
+    return "VALID" if all(result.valid for result in results) else "INVALID"
 
 
 def _facts(result: RunResult) -> dict[str, Any]:
