@@ -11,10 +11,11 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
+from harness.backends.tell import Tell, silent
 from mlperf_registry.schema.engine import Recipe
 from mlperf_registry.schema.problem import MlperfError, RunFailed, as_event, from_event
 from mlperf_registry.structure import structure, unstructure
@@ -24,17 +25,13 @@ _MODULE = "harness.backends.tensorrt.builder"
 _LOG_FILE = "build.log"
 
 
-def _silent(message: str) -> None:
-    """Tells nobody."""
-
-
 class TensorRTBuilder:
     """Turns an ONNX network into a plan."""
 
     version: ClassVar[int] = 2
     """Part of the engine key; raised when the same recipe gives another engine."""
 
-    def __init__(self, report: Callable[[str], None] = _silent) -> None:
+    def __init__(self, report: Tell = silent) -> None:
         self.report = report
         """Told how far the build is, in a few words, about once a second."""
 

@@ -8,11 +8,11 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import ClassVar
 
+from harness.backends.tell import Tell, silent
 from harness.backends.tensorrt_edgellm.record import RECORD_FILE, write_record
 from harness.backends.tensorrt_edgellm.source import find_source
 from harness.backends.tensorrt_edgellm.steps import Step, steps
@@ -25,17 +25,13 @@ _WORK_FOLDER = "work"
 _NOT_READY = NotReady.exit_code
 
 
-def _silent(message: str) -> None:
-    """Tells nobody."""
-
-
 class EdgeLlmBuilder:
     """Turns a checkpoint, or its ONNX network, into an engine; takes one that is built as it is."""
 
     version: ClassVar[int] = 1
     """Part of the engine key; raised when the same recipe gives another engine."""
 
-    def __init__(self, report: Callable[[str], None] = _silent) -> None:
+    def __init__(self, report: Tell = silent) -> None:
         self.report = report
         """Told which step is under way."""
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import multiprocessing
 import shutil
-from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, ClassVar
 
 import attrs
 
+from harness.backends.tell import Tell, silent
 from harness.backends.tensorrt_llm import library
 from harness.backends.tensorrt_llm.arguments import (
     PYTORCH_ONLY,
@@ -31,17 +31,13 @@ _FOLDER = "engine"
 _LOW = ("fp8", "fp4", "int8")
 
 
-def _silent(message: str) -> None:
-    """Tells nobody."""
-
-
 class TensorRTLLMBuilder:
     """Turns a checkpoint's folder and the config into engine.json, and engines of TensorRT where they are asked for."""
 
     version: ClassVar[int] = 1
     """Part of the engine key; raised when the same recipe gives another engine."""
 
-    def __init__(self, tell: Callable[[str], None] = _silent) -> None:
+    def __init__(self, tell: Tell = silent) -> None:
         self.tell = tell
         """Told, in a sentence, which values of a recipe have no effect."""
 
