@@ -25,7 +25,8 @@ class Alone:
         self._entered = threading.local()
         """Whether the thread has entered the worker."""
         self._count = 0
-        self._ended: Ended | None = None
+        self.ended: Ended | None = None
+        """Why the GPU does no more work, once it does none."""
 
     def begin(self, indices: Sequence[int]) -> None:
         """See Immediate.
@@ -34,8 +35,8 @@ class Alone:
             KeyError: when a sample is not loaded.
             RunFailed: when the batch cannot be executed; Ended when the GPU does no more work.
         """
-        if self._ended is not None:
-            raise self._ended
+        if self.ended is not None:
+            raise self.ended
         self._count = len(indices)
         self._qsl.place(indices, self._lane.slots)
         try:
@@ -63,7 +64,7 @@ class Alone:
     def _fail(self, error: Exception) -> NoReturn:
         settled, _ = self._worker.settled(self._lane, error)
         if isinstance(settled, Ended):
-            self._ended = settled
+            self.ended = settled
         if settled is error:
             raise error
         raise settled from error

@@ -209,8 +209,9 @@ class TensorRTRunner:
         """
         with self._changed:
             self._changed.wait_for(lambda: not self._unreported or self._broken is not None)
-            if self._broken is not None:
-                raise self._broken
+            broken = self._broken if self._alone is None else self._alone.ended
+            if broken is not None:
+                raise broken
 
     def close(self) -> None:
         """End the threads, after what they hold, and free everything."""

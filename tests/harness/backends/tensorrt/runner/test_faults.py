@@ -10,6 +10,7 @@ from samples_and_sink import Forward
 from simulated_gpu import MS
 
 from harness.backends.tensorrt.device import Do
+from harness.loadgen.runner import Ended
 from harness.loadgen.sut import SUT, Answers
 from mlperf_registry.schema.problem import RunFailed
 
@@ -83,6 +84,21 @@ def test_a_sticky_error_ends_the_run_with_every_sample_answered(bench, runtime):
     answered = made.sink.failed.keys() | made.sink.outputs.keys()
     # The one that submit raised for is answered by the SUT.
     assert answered >= set(range(made.issued - 1))
+
+
+def test_a_sticky_error_ends_the_run_where_one_query_comes_at_a_time(bench):
+    made = bench("SingleStream", batch_size=1)
+    immediate = made.runner.immediate
+    immediate.begin([3])
+    assert immediate.end().tolist() == made.answers([3])
+    made.runner.drain()
+    made.gpu.dead = RunFailed(STICKY)
+    for _ in range(2):
+        with pytest.raises(Ended, match="GPU 0 does no more work"):
+            immediate.begin([3])
+            immediate.end()
+    with pytest.raises(Ended, match="GPU 0 does no more work"):
+        made.runner.drain()
 
 
 def test_a_sticky_error_reaches_loadgen_as_a_broken_sut(bench):
