@@ -87,6 +87,8 @@ class Samples:
             self.loadgen_id[first:stop] = np.fromiter(loadgen_ids, np.int64, count)
             self.index[first:stop] = np.fromiter(indices, np.int64, count)
             self.issue_ns[first:stop] = now
+            # The pages are had with the query's other ones, so that memory does not grow while it is answered.
+            self.complete_ns[first:stop] = 0
         self.issued = stop
 
     def _grow(self, needed: int) -> None:
