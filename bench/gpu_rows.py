@@ -33,7 +33,12 @@ SCALING_EACH = 0.975
 """Of a GPU alone, that each of several gives."""
 
 DEFAULTS = {
-    "server": ("scenario=server", "builder.gpu_batch_size=256", "runtime.deque_timeout_usec=2000"),
+    "server": (
+        "scenario=server",
+        "builder.gpu_batch_size=256",
+        "runtime.deque_timeout_usec=1000",
+        "loadgen.server_coalesce_queries=true",
+    ),
     "singlestream": (
         "scenario=singlestream",
         "builder.gpu_batch_size=1",
