@@ -57,6 +57,10 @@ class Alone:
         except Exception as error:
             self._fail(error)
 
+    def close(self) -> None:
+        """Let the GPU go; whoever still knows this answers nothing any more."""
+        del self._worker, self._lane
+
     def _enter(self) -> None:
         self._worker.enter()
         self._entered.yes = True

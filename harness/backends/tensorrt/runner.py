@@ -225,6 +225,9 @@ class TensorRTRunner:
         except MlperfError as error:
             _log(f"Samples could not be freed: {error}")
         self._store = None
+        if self._alone is not None:
+            self._alone.close()
+            self._alone = None
         for worker in self._workers:
             worker.close()
         self._workers.clear()

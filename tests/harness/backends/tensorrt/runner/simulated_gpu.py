@@ -10,6 +10,7 @@ import ctypes
 import heapq
 import threading
 import time
+import weakref
 from itertools import count
 
 import attrs
@@ -284,11 +285,14 @@ class SimulatedPlan:
         self.addresses = set()
         """Where inputs lay."""
         self.refuse = False
+        self.contexts = weakref.WeakSet()
 
     def context(self, profile, stream):
         if profile >= self.profiles:
             raise RunFailed(f"The plan has {self.profiles} optimisation profiles.")
-        return SimulatedContext(self)
+        made = SimulatedContext(self)
+        self.contexts.add(made)
+        return made
 
 
 class SimulatedContext:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 from itertools import pairwise
 
 import numpy as np
@@ -276,6 +277,19 @@ def test_samples_that_cannot_be_pinned_are_copied_to_memory_that_is(bench):
     made.submit(SCATTERED)
     made.runner.drain()
     assert list(made.sink.outputs.values()) == made.answers(SCATTERED)
+
+
+@pytest.mark.parametrize("scenario", ["Offline", "Server", "SingleStream", "MultiStream"])
+def test_contexts_are_gone_before_their_gpu_is_closed(bench, scenario, monkeypatch):
+    made = bench(scenario)
+    answers_at_once = made.runner.immediate  # the SUT keeps it
+    assert (answers_at_once is not None) == (scenario in ("SingleStream", "MultiStream"))
+    (context,) = [weakref.ref(one) for one in made.plan.contexts]
+    alive = []
+    close = made.gpu.close
+    monkeypatch.setattr(made.gpu, "close", lambda: (alive.append(context() is not None), close()))
+    made.runner.close()
+    assert alive == [False]
 
 
 def test_samples_may_change_between_runs(bench):
