@@ -39,6 +39,8 @@ class CalibrationCache:
 
     scales: dict[str, float]
     header: str = _HEADER
+    without: tuple[str, ...] = ()
+    """Tensors that the calibrator saw and gave no scale, as it does where all values are 0: they have no range."""
 
     @classmethod
     def parse(cls, text: str, origin: str) -> CalibrationCache:
@@ -48,23 +50,28 @@ class CalibrationCache:
             ConfigError: for text that is no such cache.
         """
         header, *lines = text.strip().splitlines() or [""]
-        scales = {}
+        scales, without = {}, []
         try:
             if not header.startswith("TRT-") or not lines:
                 raise ValueError("its first line names no calibrator")
             for line in lines:
                 name, _, digits = line.rpartition(":")
-                (scale,) = struct.unpack(">f", bytes.fromhex(digits.strip()))
-                if not name or not math.isfinite(scale):
+                # TensorRT writes the number in hex, less zeros in front.
+                (scale,) = struct.unpack(">f", bytes.fromhex(digits.strip().zfill(8)))
+                if not name or not digits.strip() or not math.isfinite(scale):
                     raise ValueError(f"{line!r} is no tensor and its scale")
-                scales[name.strip()] = scale
+                if scale:
+                    scales[name.strip()] = scale
+                else:
+                    without.append(name.strip())
         except (ValueError, struct.error) as error:
             raise _wrong(f"{origin} is no INT8 calibration cache: {error}") from error
-        return cls(scales, header.strip())
+        return cls(scales, header.strip(), tuple(without))
 
     def text(self) -> str:
         """As NVIDIA's tools read it."""
         lines = [f"{name}: {struct.pack('>f', scale).hex()}" for name, scale in self.scales.items()]
+        lines += [f"{name}: 0" for name in self.without]
         return "\n".join([self.header, *lines, ""])
 
     def require_network(self, model: Any, origin: str) -> None:
@@ -74,7 +81,8 @@ class CalibrationCache:
             ConfigError: naming tensors that it lacks, or has in excess.
         """
         there, needed = set(graph.activations(model)), graph.quantised_inputs(model)
-        missing = [name for name in needed if name not in self.scales]
+        known = {*self.scales, *self.without}
+        missing = [name for name in needed if name not in known]
         # Layers that TensorRT's parser adds have such names; no graph has them.
         unknown = [name for name in self.scales if name not in there and not name.startswith("(Unnamed Layer")]
         if missing or (unknown and len(unknown) * 2 > len(self.scales)):

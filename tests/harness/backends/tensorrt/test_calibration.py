@@ -42,8 +42,31 @@ def test_nvidias_format_is_read_and_written():
     assert cache.text() == text
 
 
+def test_scales_of_fewer_digits_and_none_are_read():
+    text = (
+        "TRT-8401-EntropyCalibration2\n366: 0\n(Unnamed Layer* 64) [Shuffle]_output: 0\ntiny: 7fffff\ninput: 3c010a14\n"
+    )
+    cache = CalibrationCache.parse(text, "the file")
+    assert cache.scales == {"tiny": pytest.approx(2**-126, rel=1e-5), "input": pytest.approx(1 / 127, rel=1e-3)}
+    assert cache.without == ("366", "(Unnamed Layer* 64) [Shuffle]_output")
+    assert CalibrationCache.parse(cache.text(), "it") == cache
+
+
+def test_a_tensor_without_a_scale_is_known_and_not_quantised(cache):
+    model = graph.load(MODEL)
+    dead = graph.quantised_inputs(model)[2]
+    lines = [f"{dead}: 0" if line.startswith(f"{dead}:") else line for line in cache.text().splitlines()]
+    zeroed = CalibrationCache.parse("\n".join(lines), "it")
+    zeroed.require_network(model, "it")
+    quantised = graph.quantise(model, zeroed.scales, int8_input=False)
+    onnx.checker.check_model(quantised)
+    read = {node.input[0] for node in quantised.graph.node if node.op_type == "QuantizeLinear"}
+    assert dead not in read and set(graph.quantised_inputs(graph.load(MODEL))) - {dead} <= read
+
+
 @pytest.mark.parametrize(
-    "text", ["", "hello", "TRT-8600-X\ninput 3c010a14", "TRT-8600-X\ninput: xyz", "TRT-8600-X\na: 7f800000"]
+    "text",
+    ["", "hello", "TRT-8600-X\ninput 3c010a14", "TRT-8600-X\ninput: xyz", "TRT-8600-X\na: 7f800000", "TRT-8600-X\na:"],
 )
 def test_other_files_are_refused(text):
     with pytest.raises(ConfigError, match="the file is no INT8 calibration cache"):
