@@ -261,11 +261,9 @@ class TensorRTRunner:
                     self._broken = self._broken or error
                     self._changed.notify_all()
                 self._permits.put(None)  # wakes a submitter that waits for a lane
-            if len(ids):
-                self._sink.fail(ids, str(error))
+            self._sink.fail(ids, str(error))
         finally:
-            if len(ids):
-                self._reported()
+            self._reported()
 
     def _reported(self) -> None:
         with self._changed:

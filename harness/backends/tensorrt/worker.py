@@ -104,7 +104,11 @@ class Worker:
         self.device.attach()
 
     def start(self, *, submits: bool) -> None:
-        """Start the threads; ``submits`` gives the worker one of its own to put batches on their way."""
+        """Start the threads; ``submits`` gives the worker one of its own to put batches on their way.
+
+        Raises:
+            RunFailed: when one of them cannot use the GPU.
+        """
         if submits:
             self._inbox = SimpleQueue()
             self._start("submission", self._submit_all)
@@ -112,16 +116,24 @@ class Worker:
             self._start(f"completion-{number}", self._complete_all)
 
     def _start(self, name: str, work: Callable[[], None]) -> None:
+        entered: SimpleQueue[Exception | None] = SimpleQueue()
+
         def body() -> None:
             try:
                 self.enter()
-                work()
-            except Exception as error:  # said at once: otherwise it would look like a GPU that hangs
-                self._reports.failed(np.empty(0, np.int64), error, fatal=True)
+            except Exception as error:
+                entered.put(error)
+                return
+            entered.put(None)
+            work()
 
         thread = threading.Thread(target=body, name=f"gpu{self.device.number}-{name}", daemon=True)
         thread.start()
         self._threads.append(thread)
+        # Batches for a thread that is not there would look like a GPU that hangs.
+        error = entered.get()
+        if error is not None:
+            raise error
 
     def capture(self) -> str | None:
         """Capture graphs for all lanes, or say why it is done without."""
@@ -216,7 +228,7 @@ class Worker:
         """What to say of a batch that went wrong, once nothing of it is left; and whether it ends the GPU's work."""
         try:
             lane.settle()
-        except MlperfError as worse:
+        except Exception as worse:
             error = worse
         # What is no answer of CUDA's or the library's is a fault of this code, and says nothing of the next batch.
         fatal = self.device.broken() or not isinstance(error, MlperfError)

@@ -7,7 +7,7 @@ import threading
 import numpy as np
 import pytest
 from samples_and_sink import Forward
-from simulated_gpu import MS
+from simulated_gpu import MS, SimulatedGpu
 
 from harness.backends.tensorrt.device import Do
 from harness.loadgen.runner import Ended
@@ -132,6 +132,20 @@ def test_a_fault_of_this_code_ends_the_run(bench):
     assert made.sink.failed == {0: "division by zero"}
 
 
+def test_a_fault_of_this_code_on_the_way_out_of_another_ends_the_run(bench, monkeypatch):
+    made = bench()
+
+    def fault(stream):
+        raise ZeroDivisionError("division by zero")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(made.gpu, "synchronize", fault)
+        made.plan.refuse = True
+        made.submit([1])
+    assert isinstance(in_time(made.runner.drain), ZeroDivisionError)
+    assert made.sink.failed == {0: "division by zero"}
+
+
 def test_a_gpu_that_the_submitting_thread_cannot_use_fails_the_batch_and_frees_its_lane(bench, monkeypatch):
     made = bench()
 
@@ -147,6 +161,20 @@ def test_a_gpu_that_the_submitting_thread_cannot_use_fails_the_batch_and_frees_i
         made.submit([2])
     assert in_time(made.runner.drain) is None
     assert len(made.sink.outputs) == 5
+
+
+@pytest.mark.parametrize("name", ["gpu0-submission", "gpu1-completion-1"])
+def test_a_thread_that_cannot_use_its_gpu_ends_the_run_before_it_begins(bench, monkeypatch, name):
+    attach = SimulatedGpu.attach
+
+    def refuse(gpu):
+        if threading.current_thread().name == name:
+            raise RunFailed(f"CUDA does not use GPU {gpu.number}.")
+        attach(gpu)
+
+    monkeypatch.setattr(SimulatedGpu, "attach", refuse)
+    error = in_time(lambda: bench(gpus=2, runtime={"complete_threads": 2}))
+    assert str(error) == f"CUDA does not use GPU {name[3]}."
 
 
 def test_memory_that_is_short_says_what_for_and_what_to_lower(bench):
