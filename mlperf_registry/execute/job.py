@@ -68,7 +68,7 @@ def execute(
                 )
                 plan, run = longer, _write_run(workload, longer, engine, folder)
                 ends[name] = _run_one(run, name, progress)
-        accuracy = score_accuracy(run, plan) if "accuracy" in ends else None
+        accuracy = score_accuracy(run, plan, ends["accuracy"]) if "accuracy" in ends else None
         result = make_result(run, plan, folder, ends.get("performance"), ends.get("accuracy"), accuracy, derived_from)
         write_result(result)
     except OSError as error:

@@ -59,12 +59,22 @@ def read_test_end(folder: Path, test: LoadGenTest, done: dict[str, Any]) -> Test
     return TestEnd(log, failures, tuple(map(str, done.get("remarks", ()))))
 
 
-def score_accuracy(run: Run, plan: Plan) -> Accuracy:
+def score_accuracy(run: Run, plan: Plan, end: TestEnd) -> Accuracy:
     """Score the accuracy log, write accuracy.txt, and hold it against the plan's bounds.
 
     Raises:
-        RunFailed: when the log cannot be scored.
+        RunFailed: when the log cannot be scored; what went wrong in the run that left it, ``end``, comes first.
     """
+    try:
+        return _score_accuracy(run, plan)
+    except RunFailed as error:
+        if not end.trouble:
+            raise
+        trouble = "; ".join(reason.rstrip(".") for reason in end.trouble)
+        raise RunFailed(f"The accuracy run went wrong: {trouble}. Its log cannot be scored: {error}") from error
+
+
+def _score_accuracy(run: Run, plan: Plan) -> Accuracy:
     workload = run.workload
     family, options = workload.benchmark.family, workload.benchmark.options
     scratch = Path(run.scratch) if run.scratch else None

@@ -210,6 +210,28 @@ def test_without_a_target_or_all_of_the_score_nothing_is_submittable(result_of, 
     assert result.submittable is submittable
 
 
+@pytest.fixture
+def scored_as(make_workload, monkeypatch, tmp_path):
+    """What an accuracy run is worth whose log a benchmark's code scores so."""
+
+    def scored(score, trouble=()):
+        workload = make_workload()
+        bounds = (AccuracyBound(metric="acc", min=90.0), AccuracyBound(metric="mbxp", min=59.5))
+        plan = attrs.evolve(make_plan(workload), accuracy_bounds=bounds)
+        (tmp_path / "accuracy").mkdir()
+        run = SimpleNamespace(
+            workload=attrs.evolve(workload, benchmark=attrs.evolve(workload.benchmark, accuracy_metric="acc")),
+            scratch=None,
+            folder=str(tmp_path),
+            tests={"accuracy": SimpleNamespace(log_dir="accuracy")},
+        )
+        monkeypatch.setattr(results.plugins, "open_dataset", lambda *_: range(10))
+        monkeypatch.setattr(results.plugins, "accuracy_scorer", lambda _: score)
+        return results.score_accuracy(run, plan, end(log("offline_accuracy"), trouble))
+
+    return scored
+
+
 @pytest.mark.parametrize(
     ("values", "passed", "unscored"),
     [
@@ -219,25 +241,28 @@ def test_without_a_target_or_all_of_the_score_nothing_is_submittable(result_of, 
         ({"acc": 91.0, "mbxp": 50.0}, False, ()),
     ],
 )
-def test_a_metric_that_is_not_scored_here_is_not_a_missed_one(
-    make_workload, monkeypatch, tmp_path, values, passed, unscored
-):
-    workload = make_workload()
-    bounds = (AccuracyBound(metric="acc", min=90.0), AccuracyBound(metric="mbxp", min=59.5))
-    plan = attrs.evolve(make_plan(workload), accuracy_bounds=bounds)
-    (tmp_path / "accuracy").mkdir()
-    run = SimpleNamespace(
-        workload=attrs.evolve(workload, benchmark=attrs.evolve(workload.benchmark, accuracy_metric="acc")),
-        scratch=None,
-        folder=str(tmp_path),
-        tests={"accuracy": SimpleNamespace(log_dir="accuracy")},
-    )
-    monkeypatch.setattr(results.plugins, "open_dataset", lambda *_: range(10))
-    monkeypatch.setattr(
-        results.plugins, "accuracy_scorer", lambda _: lambda *_: SimpleNamespace(values=values, samples=10, text="")
-    )
-    scored = results.score_accuracy(run, plan)
+def test_a_metric_that_is_not_scored_here_is_not_a_missed_one(scored_as, values, passed, unscored):
+    scored = scored_as(lambda *_: SimpleNamespace(values=values, samples=10, text=""))
     assert (scored.passed, scored.unscored) == (passed, unscored)
+
+
+@pytest.mark.parametrize(
+    ("trouble", "said"),
+    [
+        ((), r"^No classes\.$"),
+        (
+            ("The GPU fell over. (3 samples)", "LoadGen ran with x = 1"),
+            r"^The accuracy run went wrong: The GPU fell over\. \(3 samples\); LoadGen ran with x = 1\. "
+            r"Its log cannot be scored: No classes\.$",
+        ),
+    ],
+)
+def test_why_a_run_failed_comes_before_what_is_wrong_with_its_log(scored_as, trouble, said):
+    def score(*_):
+        raise RunFailed("No classes.")
+
+    with pytest.raises(RunFailed, match=said):
+        scored_as(score, trouble)
 
 
 @pytest.mark.parametrize(("scenario", "limit"), [("Server", 2_000_000_000), ("Offline", None)])

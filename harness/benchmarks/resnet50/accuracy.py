@@ -32,12 +32,13 @@ def labels(classes: npt.NDArray[np.generic], options: ResNet50Options) -> npt.ND
 def top1(log: Path, dataset: LabelledImages, options: ResNet50Options) -> Score:
     """Metric ``acc``, in percent of all samples of the data set; one without a response counts as wrong.
 
-    The line is that of MLPerf's reference, vision/classification_and_detection/tools/accuracy-imagenet.py.
+    So does one whose response is empty, which is how LoadGen is told of a sample that failed. The line is that of
+    MLPerf's reference, vision/classification_and_detection/tools/accuracy-imagenet.py.
 
     Raises:
         RunFailed: when the log is damaged, or its responses are no classes of this data set.
     """
-    responses = read_accuracy_log(log)
+    responses = {index: response for index, response in read_accuracy_log(log).items() if response}
     indices = np.fromiter(responses, np.int64, len(responses))
     outside = indices[(indices < 0) | (indices >= len(dataset))]
     if outside.size:
@@ -55,6 +56,8 @@ def predicted(responses: dict[int, bytes], options: ResNet50Options) -> npt.NDAr
         RunFailed: when a response is not one integer of 4 or 8 bytes.
     """
     sizes = sorted({len(response) for response in responses.values()})
+    if not sizes:
+        return np.empty(0, np.int64)
     if len(sizes) != 1 or sizes[0] not in _DTYPES:
         raise RunFailed(
             f"Responses of {', '.join(map(str, sizes))} bytes are not one int32 or int64 class each: "

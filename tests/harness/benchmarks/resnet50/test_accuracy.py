@@ -103,8 +103,22 @@ def test_the_background_class_is_a_wrong_answer_and_costs_no_run(tmp_path: Path)
         top1(write_log(tmp_path / "log", answered - 1), Labels(right), offset)
 
 
+ANSWERED = '{"seq_id": 0, "qsl_idx": 0, "data": "0100000000000000"}'
+FAILED = '{"seq_id": 1, "qsl_idx": 1, "data": ""}'
+
+
+def test_a_sample_that_failed_counts_as_wrong(tmp_path: Path) -> None:
+    log, dataset = tmp_path / "log", Labels(np.array([1, 2]))
+    log.write_text(f"[{ANSWERED}, {FAILED}]")
+    score = top1(log, dataset, options())
+    assert (score.values["acc"], score.samples) == (50.0, 1)
+    log.write_text(f"[{FAILED}]")
+    assert top1(log, dataset, options()).values["acc"] == 0.0
+
+
 def test_a_response_cut_short_is_refused(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    log.write_text('[{"seq_id": 0, "qsl_idx": 0, "data": "0100000000000000"}, {"seq_id": 1, "qsl_idx": 1, "data": ""}]')
-    with pytest.raises(RunFailed, match="0, 8 bytes"):
+    short = FAILED.replace(': ""', ': "0100"')
+    log.write_text(f"[{ANSWERED}, {short}]")
+    with pytest.raises(RunFailed, match="2, 8 bytes"):
         top1(log, Labels(np.array([1, 2])), options())
