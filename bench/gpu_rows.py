@@ -16,8 +16,9 @@ import attrs
 
 from bench.gpu_bench import ROOT, Bench, Told, environ
 from bench.gpu_cell import merged, workload
-from bench.gpu_watch import Watch
+from bench.gpu_watch import Watch, gpu_name
 from bench.row import Row, Rows
+from mlperf_registry.execute.result import RESULT_FILE
 from mlperf_registry.schema.result import RunResult
 
 OFFLINE_MARGIN = 1.1
@@ -28,6 +29,8 @@ WATCHED_SECONDS = 60.0
 """And for no less than this: of a shorter run, growth is not told."""
 NO_GROWTH_MB = 16.0
 """What pages of Python's own may come and go."""
+LOGGED_BYTES = 8
+"""LoadGen keeps so much for each sample answered until the run's end, in memory that it reserved before."""
 
 SCALING_EACH = 0.975
 """Of a GPU alone, that each of several gives."""
@@ -73,8 +76,8 @@ LATENCY_SETTINGS = (
 )
 """Fields of ``runtime`` that a latency is kept with."""
 
-PRECISIONS = {"fp16": "fp16", "int8": "int8"}
-"""Precisions whose accuracy is measured, and the number format of their input."""
+PRECISIONS = ("fp16", "int8")
+"""Precisions whose accuracy is measured; the input has the same."""
 
 
 def bare(bench: Bench) -> Row:
@@ -155,12 +158,19 @@ def scaling(bench: Bench) -> Row:
 
 
 def memory(watch: Watch, told: Told, result: RunResult) -> Row | None:
-    """Memory of child and GPU over an Offline run, from ``SETTLED_SECONDS`` to its end; None where it was too short."""
+    """Memory of child and GPU over an Offline run, from ``SETTLED_SECONDS`` to its end; None where it was too short.
+
+    Neither the GPU's memory nor the child's address space may grow. Resident memory shows a leak of small allocations,
+    which fill what was reserved before; LoadGen's log does so too, and is allowed for.
+    """
     if told.run_from is None or told.run_until is None:
         return None
     lasted = told.run_until - told.run_from
     if lasted < SETTLED_SECONDS + WATCHED_SECONDS:
         return None
+    watched, rate = lasted - SETTLED_SECONDS, _metric(result, "result_samples_per_second")
+    log = LOGGED_BYTES * rate * watched / 1e6
+    most = {"resident_mb": NO_GROWTH_MB + log, "mapped_mb": NO_GROWTH_MB, "gpu_mb": NO_GROWTH_MB}
     grown = watch.growth(told.run_from + SETTLED_SECONDS, told.run_until)
     said = ", ".join(
         f"{name.removesuffix('_mb')} {'unknown' if value is None else f'{value:+.1f} MB'}"
@@ -168,14 +178,15 @@ def memory(watch: Watch, told: Told, result: RunResult) -> Row | None:
     )
     return Row(
         figure=f"memory after {SETTLED_SECONDS:g} s of {lasted:.0f} s Offline",
-        bar="no growth",
+        bar=f"{NO_GROWTH_MB:g} MB each; resident: and {log:.1f} MB of LoadGen's log, "
+        f"{LOGGED_BYTES} B x {rate:,.0f} samples/s x {watched:.0f} s",
         reached=f"{said} ({_validity(result)})",
-        holds=all(
-            value is not None and value <= NO_GROWTH_MB for name, value in grown.items() if name != "resident_mb"
-        ),
+        holds=all(value is not None and value <= most[name] for name, value in grown.items()),
         detail={
             "growth_mb": grown,
+            "most_mb": most,
             "lasted_s": lasted,
+            "watched_s": watched,
             "moments": [
                 {**attrs.asdict(moment), "at": moment.at - told.run_from}
                 for moment in watch.during(told.run_from, told.run_until)
@@ -187,16 +198,13 @@ def memory(watch: Watch, told: Told, result: RunResult) -> Row | None:
 
 def server(bench: Bench) -> Row:
     """LoadGen Server at shares of the Offline rate, until one is not VALID."""
-    before = Rows(bench.asked.out).detail("offline")
-    if not bench.asked.offline and before is None:
-        raise SystemExit(f"{bench.asked.out} has no row offline: measure it first, or give --offline RATE.")
-    rate = bench.asked.offline or float((before or {})["rate"])
+    beside = None if bench.asked.offline else _offline_kept(bench.asked.out)
+    rate = float(bench.asked.offline if beside is None else beside["rate"])
     bench.build()
     runs = []
     for share in sorted(bench.asked.shares):
         result = bench.run(f"loadgen.min_duration={bench.seconds:g}s", f"loadgen.server_target_qps={share * rate:.0f}")
-        latency = result.latency or {}
-        runs.append({"share": share, "p99_ms": latency.get("99.00", 0) / 1e6, **_facts(result)})
+        runs.append({"share": share, "p99_ms": _latency_us(result, 99) / 1000, **_facts(result)})
         if not result.valid:
             break
     valid = [run for run in runs if run["valid"]]
@@ -206,8 +214,22 @@ def server(bench: Bench) -> Row:
         bar="0.80, VALID, p99 15 ms",
         reached=f"{reached}, of {rate:,.0f} samples/s",
         holds=bool(valid) and valid[-1]["share"] >= 0.80,
-        detail={"offline": rate, "runs": runs},
+        detail={"offline": rate, "beside": beside, "runs": runs},
     )
+
+
+def _offline_kept(file: Path) -> dict[str, Any]:
+    """Rate of the row offline in a file, and how it was measured; SystemExit where it is none to stand beside."""
+    row = Rows(file).row("offline")
+    cure = "measure it here first, or give --offline RATE."
+    if row is None:
+        raise SystemExit(f"{file} has no row offline: {cure}")
+    if row["gpu"] != gpu_name():
+        raise SystemExit(f"The row offline of {file} is of {row['gpu']}, and this is {gpu_name()}: {cure}")
+    if not row["detail"]["valid"]:
+        raise SystemExit(f"The row offline of {file} is of a run that was not VALID: {cure}")
+    measured = {name: row["detail"][name] for name in ("rate", "engine")}
+    return {**measured, **{name: row[name] for name in ("command", "date", "gpu")}}
 
 
 def singlestream(bench: Bench) -> Row:
@@ -228,7 +250,7 @@ def _latency_row(bench: Bench, *, figure: str, percentile: int, most_us: float) 
     alone, copying = (
         mean(turn[name][f"p{percentile}"] for turn in (before, after)) for name in ("graph_us", "graph_with_copies_us")
     )
-    ours = (result.latency or {}).get(f"{percentile}.00", 0.0) / 1000
+    ours = _latency_us(result, percentile)
     return Row(
         figure=figure,
         bar=f"plus {most_us:g} us",
@@ -254,8 +276,8 @@ def accuracy(bench: Bench) -> Row:
     reference = workload(bench.overrides).benchmark.accuracy_reference
     assert reference is not None, "the mini's README says what ONNX Runtime scores"
     scores = {}
-    for precision, dtype in PRECISIONS.items():
-        result = bench.run(f"builder.precision={precision}", f"builder.input_dtype={dtype}")
+    for precision in PRECISIONS:
+        result = bench.run(f"builder.precision={precision}", f"builder.input_dtype={precision}")
         assert result.accuracy is not None
         scores[precision] = {"value": result.accuracy.value, "samples": result.accuracy.samples, **_facts(result)}
     worst = max(abs(score["value"] - reference) for score in scores.values())
@@ -289,7 +311,20 @@ def rebuild(bench: Bench) -> Row:
 
 
 def _metric(result: RunResult, name: str) -> float:
-    return next((metric.value for metric in result.metrics if metric.name == name), 0.0)
+    return _figure({metric.name: metric.value for metric in result.metrics}, name, result)
+
+
+def _latency_us(result: RunResult, percentile: int) -> float:
+    return _figure(result.latency or {}, f"{percentile}.00", result) / 1000
+
+
+def _figure(figures: dict[str, float], name: str, result: RunResult) -> float:
+    """A figure of a run; SystemExit where it has none, for 0 would pass for a good one."""
+    if name not in figures:
+        file = Path(result.log_dir) / RESULT_FILE
+        why = "; ".join(result.reasons) or "it gives no reason"
+        raise SystemExit(f"{file} has no figure {name} ({why}): see the logs beside it, and measure the row again.")
+    return figures[name]
 
 
 def _validity(*results: RunResult) -> str:

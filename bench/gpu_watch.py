@@ -26,9 +26,9 @@ class Moment:
     at: float
     """time.monotonic()."""
     resident_mb: float | None
-    """Memory of the child that holds data."""
+    """Memory of the child that holds data: grows as memory is first written, whenever it was reserved."""
     mapped_mb: float | None
-    """Address space of the child: grows with every allocation, and not when memory reserved before is first used."""
+    """Address space of the child: grows with what the kernel is asked for, not as small allocations fill a reserve."""
     gpu_mb: float | None
     clock_mhz: float | None
     power_w: float | None

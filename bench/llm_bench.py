@@ -80,7 +80,8 @@ class Bench:
 
     def detail(self, name: str) -> dict[str, Any] | None:
         """What a row, of this command or one before it, found."""
-        return self._rows.detail(name)
+        row = self._rows.row(name)
+        return None if row is None else row["detail"]
 
     # In this process.
 

@@ -47,9 +47,10 @@ class Rows:
         self._file.parent.mkdir(parents=True, exist_ok=True)
         write_json(self._file, self._rows)
 
-    def detail(self, name: str) -> dict[str, Any] | None:
-        """What a row, of this command or one before it, found; None where it was not measured."""
-        return self._rows[name]["detail"] if name in self._rows else None
+    def row(self, name: str) -> dict[str, Any] | None:
+        """A row of this command or one before it, with its command, date and GPU; None where it was not measured."""
+        row: dict[str, Any] | None = self._rows.get(name)
+        return row
 
 
 def table(files: Iterable[Path]) -> str:

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from bench import gpu, gpu_bench, gpu_cell, gpu_rows
+from bench.gpu_watch import Moment
 from bench.row import table
 from mlperf_registry import plugins
 
@@ -30,8 +31,13 @@ ON_CPU = (
     "loadgen.min_query_count=1",
 )
 RATE = 3000.0
-FOUND = SimpleNamespace(valid=True, reasons=(), metrics=(), latency=None, engine=SimpleNamespace(key="0"), versions={})
-"""As much of a RunResult as rows look at."""
+
+
+def found(rate=RATE, **changes):
+    """As much of a RunResult as rows look at."""
+    metrics = (SimpleNamespace(name="result_samples_per_second", value=rate),)
+    usual = {"valid": True, "reasons": (), "metrics": metrics, "latency": None, "versions": {}, "log_dir": "logs/1"}
+    return SimpleNamespace(**{**usual, "engine": SimpleNamespace(key="0"), **changes})
 
 
 @pytest.fixture
@@ -66,7 +72,8 @@ def test_offline_stands_beside_the_bare_engine_and_server_beside_offline(bench_g
     offline = bench_gpu("offline", "--seconds", "2")
     assert offline["detail"]["valid"] is not None and offline["detail"]["bare"] == [RATE, RATE]
     assert offline["detail"]["ratio"] == pytest.approx(offline["detail"]["rate"] / RATE)
-    server = bench_gpu("server", "--seconds", "2", "--shares", "0.05", "9", "10", overrides=["scenario=server"])
+    rate = ("--offline", str(offline["detail"]["rate"]))  # on a quick machine the query was too short for VALID
+    server = bench_gpu("server", "--seconds", "2", *rate, "--shares", "0.05", "9", "10", overrides=["scenario=server"])
     *valid, last = server["detail"]["runs"]
     assert not last["valid"] and all(run["valid"] for run in valid)  # the first that is not VALID ends it
     assert not server["holds"] and server["detail"]["offline"] == offline["detail"]["rate"]
@@ -96,7 +103,7 @@ def test_memory_is_watched_while_the_child_runs(bench_gpu, monkeypatch):
 
 @pytest.mark.slow
 def test_accuracy_and_the_second_build(bench_gpu, monkeypatch):
-    monkeypatch.setattr(gpu_rows, "PRECISIONS", {"fp32": "fp32"})
+    monkeypatch.setattr(gpu_rows, "PRECISIONS", ("fp32",))
     monkeypatch.setattr(gpu_bench.Bench, "run", _without_input_dtype(gpu_bench.Bench.run))
     row = bench_gpu("accuracy", overrides=["builder.gpu_batch_size=64"])
     assert row["holds"] and row["detail"]["scores"]["fp32"]["samples"] == 10_000
@@ -111,7 +118,7 @@ def test_memory_is_kept_before_the_bare_engines_second_turn(tmp_path, monkeypatc
     def run(self, *overrides, told):
         now = time.monotonic()
         told.run_from, told.run_until = now - 240, now
-        return FOUND
+        return found()
 
     turns = iter([RATE])
     monkeypatch.setattr(gpu_bench.Bench, "build", lambda self: None)
@@ -129,9 +136,7 @@ def test_several_gpus_stand_beside_one(tmp_path, monkeypatch, rate, holds):
 
     def run(self, *overrides):
         asked.append(gpu_cell.workload([*self.overrides, *overrides]))
-        value = RATE if len(asked) == 1 else rate
-        metric = SimpleNamespace(name="result_samples_per_second", value=value)
-        return SimpleNamespace(**{**vars(FOUND), "metrics": (metric,)})
+        return found(RATE if len(asked) == 1 else rate)
 
     monkeypatch.setattr(gpu_bench.Bench, "build", lambda self: None)
     monkeypatch.setattr(gpu_bench.Bench, "run", run)
@@ -146,9 +151,86 @@ def test_several_gpus_stand_beside_one(tmp_path, monkeypatch, rate, holds):
 def test_memory_is_told_of_runs_that_are_long_enough(until, watched):
     told = gpu_bench.Told()
     told.run_from, told.run_until = 0.0, until
-    row = gpu_rows.memory(gpu_rows.Watch(), told, FOUND)
+    row = gpu_rows.memory(gpu_rows.Watch(), told, found())
     assert (row is not None) == watched
     assert row is None or not row.holds  # nobody looked
+
+
+@pytest.mark.parametrize(
+    ("grown", "holds"),
+    [
+        ({"resident_mb": 112.7}, True),  # LoadGen's log of 78,744 samples/s in 187 s is 117.8 MB
+        ({"resident_mb": 140.0}, False),
+        ({"mapped_mb": 17.0}, False),
+        ({"gpu_mb": 17.0}, False),
+    ],
+)
+def test_memory_grows_by_no_more_than_loadgens_own_log(grown, holds):
+    told, watch = gpu_bench.Told(), gpu_rows.Watch()
+    told.run_from, told.run_until = 0.0, 247.0
+    for second in range(60, 248):
+        much = {name: 1000 + grown.get(name, 0.0) * (second > 150) for name in ("resident_mb", "mapped_mb", "gpu_mb")}
+        watch.moments.append(Moment(at=float(second), clock_mhz=None, power_w=None, **much))
+    row = gpu_rows.memory(watch, told, found(78_744))
+    assert row.holds == holds
+    assert "16 MB" in row.bar and "117.8 MB of LoadGen's log, 8 B x 78,744 samples/s x 187 s" in row.bar
+
+
+@pytest.fixture
+def measured(tmp_path, monkeypatch):
+    """Rows of runs that end as told: the function runs one, and gives the exit code."""
+    out = tmp_path / "gpu.json"
+    monkeypatch.setattr(gpu_bench.Bench, "build", lambda self: None)
+    monkeypatch.setattr(gpu_bench.Bench, "bare_rate", lambda self: RATE)
+    graphs = {f"{name}_us": {"p90": 150.0, "p99": 900.0} for name in ("graph", "graph_with_copies")}
+    monkeypatch.setattr(gpu_bench.Bench, "bare", lambda self, latency: graphs)
+
+    def measure(row, result, *options):
+        monkeypatch.setattr(gpu_bench.Bench, "run", lambda self, *overrides, told=None: result)
+        return gpu.main([row, "--out", str(out), *options])
+
+    measure.rows = lambda: json.loads(out.read_text()) if out.is_file() else {}
+    measure.out = out
+    return measure
+
+
+@pytest.mark.parametrize(
+    ("row", "options", "result"),
+    [
+        ("offline", (), found(metrics=())),
+        ("scaling", (), found(metrics=())),
+        ("server", ("--offline", "1000"), found()),
+        ("singlestream", (), found(latency={"99.00": 1e5})),
+        ("multistream", (), found(latency={"90.00": 1e5})),
+    ],
+)
+def test_a_figure_that_a_run_lacks_is_no_zero(measured, row, options, result):
+    with pytest.raises(SystemExit, match=r"logs/1/result\.json has no figure"):
+        measured(row, result, *options)
+    assert measured.rows() == {}
+
+
+def test_server_says_which_offline_row_it_is_of(measured):
+    assert measured("offline", found(0.98 * RATE)) == 0
+    assert measured("server", found(latency={"99.00": 9e6}), "--shares", "0.85") == 0
+    rows = measured.rows()
+    offline, detail = rows["offline"], rows["server"]["detail"]
+    assert detail["offline"] == detail["beside"]["rate"] == offline["detail"]["rate"]
+    assert detail["beside"]["engine"] == "0" and detail["beside"]["command"] == offline["command"]
+    assert detail["beside"]["date"] == offline["date"] and rows["server"]["reached"].startswith(
+        "0.850 VALID, p99 9.0 ms"
+    )
+
+
+@pytest.mark.parametrize(("changes", "said"), [({"gpu": "NVIDIA T4"}, "is of NVIDIA T4"), ({}, "was not VALID")])
+def test_server_stands_beside_a_valid_offline_row_of_this_gpu_alone(measured, changes, said):
+    assert measured("offline", found(RATE, valid=False)) == 1
+    kept = measured.rows()
+    measured.out.write_text(json.dumps({"offline": {**kept["offline"], **changes}}))
+    with pytest.raises(SystemExit, match=f"{said}.*--offline RATE"):
+        measured("server", found(latency={"99.00": 9e6}))
+    assert measured("server", found(latency={"99.00": 9e6}), "--offline", "3000") == 0
+    assert measured.rows()["server"]["detail"]["beside"] is None
 
 
 def test_a_run_ends_with_its_last_answer(monkeypatch):
