@@ -242,9 +242,9 @@ def _finish(folder: Path, request: Request, points: Sequence[tuple[str, ...]]) -
         for kept in records:
             print(f"{' '.join(kept.overrides)}: {kept.document.get('path') or kept.document.get('error')}")
     elif records:
-        from mlperf_registry.report.table import multirun_table
+        from mlperf_registry.report.table import multirun_summary
 
-        print_rich(multirun_table([kept.point for kept in records]))
+        print_rich(multirun_summary([kept.point for kept in records]))
         if path is not None:
             print(f"The report lies at {path}")
     codes = {_exit_code(kept) for kept in records} - {0}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -70,8 +71,24 @@ def run_summary(result: RunResult, *, accuracy_unit: str = "") -> Group:
     return Group(Text(subject(result), "bold"), table)
 
 
-def multirun_table(points: Sequence[Point]) -> Table:
-    """One line per point; the best VALID one has a star."""
+def multirun_summary(points: Sequence[Point]) -> Group:
+    """What a sweep prints at its end: a line for each point, and what nobody may overlook when quoting a figure."""
+    from rich.console import Group
+    from rich.text import Text
+
+    results = [point.result for point in points if point.result is not None]
+    said = Counter(caveat for result in results for caveat in caveats(result))
+    return Group(
+        _points(points),
+        *(
+            Text(f"{label}{'' if count == len(results) else f' ({count} of {len(results)})'}: {sentence}", "yellow")
+            for (label, sentence), count in said.items()
+        ),
+    )
+
+
+def _points(points: Sequence[Point]) -> Table:
+    """The best VALID one has a star."""
     from rich.table import Table
     from rich.text import Text
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from rich.console import Console
 
 from mlperf_registry.report.points import Point
-from mlperf_registry.report.table import multirun_table, run_summary
+from mlperf_registry.report.table import multirun_summary, run_summary
 from mlperf_registry.schema.result import RunResult
 
 
@@ -34,8 +34,16 @@ def test_the_summary_of_an_invalid_run_gives_the_reasons(make_result: Callable[.
 
 
 def test_the_table_of_a_multirun(make_points: Callable[[], list[Point]]) -> None:
-    text = _printed(multirun_table(make_points()))
+    text = _printed(multirun_summary(make_points()))
     assert "★ 2,495 samples/s" in text and "signal 9" in text and "INVALID" in text
+
+
+def test_a_multirun_says_what_nobody_may_overlook_once(make_result: Callable[..., RunResult]) -> None:
+    weights = ("trained", "random", "random")
+    results = [make_result(weights=which, mode="submission") for which in weights]
+    text = _printed(multirun_summary([Point((f"q={at}",), result, None) for at, result in enumerate(results)]))
+    assert text.count("random weights (2 of 3): The weights are random: only the speed means something") == 1
+    assert text.count("mini: A mini benchmark") == 1
 
 
 def test_importing_the_report_imports_neither_numpy_nor_rich() -> None:
@@ -48,6 +56,6 @@ def test_importing_the_report_imports_neither_numpy_nor_rich() -> None:
 
 def test_a_sweep_of_tokens_has_their_latencies(make_result: Callable[..., RunResult]) -> None:
     results = [make_result(ttft={"99.00": ns}, ttft_limit=2_000_000_000) for ns in (1e9, 3e9)]
-    text = _printed(multirun_table([Point((f"q={at}",), result, None) for at, result in enumerate(results)]))
+    text = _printed(multirun_summary([Point((f"q={at}",), result, None) for at, result in enumerate(results)]))
     assert "TTFT p99" in text and "TPOT p99" not in text
     assert "1.000 s / 2.00 s" in text and "3.000 s / 2.00 s" in text
