@@ -52,6 +52,7 @@ def make_recipe(workload: Workload, scratch: Path | None) -> Recipe:
         builder=plugin.builder,
         builder_version=plugins.load(plugin.builder).version,
         device=device,
+        gpu_index=next(iter(workload.runtime.gpu_indices), 0),
         model_path="" if model is None else str(model),
         model_sha256=model_digest(model),
         calibration_path=None if cache is None else str(cache),

@@ -18,6 +18,10 @@ class Recipe:
     builder: str = knob("module:attribute of the builder class.")
     builder_version: int = knob("The builder's own version; raised when its output changes.")
     device: str = knob("Name and compute capability of the device built for; cpu architecture on a CPU.")
+    gpu_index: int = knob(
+        "CUDA's index of the GPU to build on, one such as the device; not in the key, since equal ones build the same.",
+        default=0,
+    )
     model_path: str = knob("Absolute path of the model, empty where there is none; not in the key, its digest is.")
     model_sha256: str = knob("Digest of the model's file or folder; none where there is no model.")
     values: dict[str, Any] = knob("Workload path to value, exactly the paths that the backend declares to read.")

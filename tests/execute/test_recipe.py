@@ -14,7 +14,7 @@ from mlperf_registry import plugins
 from mlperf_registry.execute import engine, host
 from mlperf_registry.execute.progress import Silent
 from mlperf_registry.execute.readiness import require_ready
-from mlperf_registry.execute.recipe import make_recipe
+from mlperf_registry.execute.recipe import expanded_key, make_recipe
 from mlperf_registry.execute.scratch import scratch
 from mlperf_registry.registry import Registry
 from mlperf_registry.schema.plugin import BackendPlugin
@@ -142,3 +142,20 @@ def test_an_option_of_a_family_without_options_is_skipped(registry: Registry) ->
 def test_a_benchmark_without_a_harness_is_not_ready_before_anything_is_built(registry: Registry) -> None:
     with pytest.raises(NotReady, match="no harness for benchmarks of the family bert"):
         make_recipe(registry.get(benchmark="bert"), None)
+
+
+def gpu_recipe(workload, monkeypatch):
+    """What the builder of a GPU backend is given for compute capability 8.6."""
+    monkeypatch.setattr(plugins, "require", lambda plugin: None)
+    monkeypatch.setattr("mlperf_registry.execute.recipe.library_version", lambda plugin: "tensorrt_rtx 1.0")
+    return make_recipe(workload, None)
+
+
+GPU_CELL = ("backend=tensorrt_rtx", "builder.compute_capability=8.6", "builder.gpu_batch_size=8")
+
+
+def test_a_build_is_on_the_first_gpu_that_is_named_and_its_key_is_the_same(make_workload, monkeypatch):
+    first = gpu_recipe(make_workload(*GPU_CELL), monkeypatch)
+    other = gpu_recipe(make_workload(*GPU_CELL, "runtime.gpu_indices=[2,3]"), monkeypatch)
+    assert (first.gpu_index, other.gpu_index) == (0, 2)
+    assert expanded_key(first) == expanded_key(other)

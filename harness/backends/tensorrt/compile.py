@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 
 from harness.backends.tensorrt import fusion, graph, network
+from harness.backends.tensorrt.build_gpu import take_gpu
 from harness.backends.tensorrt.calibration import CalibrationCache, read_cache
 from harness.backends.tensorrt.gpu import require_gpu
 from harness.backends.tensorrt.inspection import write_inspection
@@ -31,7 +32,7 @@ def compile_plan(recipe: Recipe, path: Path, report: Report) -> None:
 
     Raises:
         ConfigError: for what the library does not build, every problem of a kind at once.
-        NotReady: when the library, a GPU or the calibration cache is missing.
+        NotReady: when the library, the GPU or the calibration cache is missing, or CUDA's GPU is not the recipe's.
         RunFailed: when the network does not parse or the build fails.
     """
     started, folder = time.monotonic(), path.parent
@@ -40,16 +41,20 @@ def compile_plan(recipe: Recipe, path: Path, report: Report) -> None:
     library = open_library(recipe.backend, on_gpu=target is None)
     if target is not None and not library.features.compute_capability:
         raise _lacks(library, "builder.compute_capability", "builds only for the GPU that is here")
+    gpu = None
+    if target is None:
+        gpu = require_gpu(recipe.gpu_index)
+        take_gpu(recipe.gpu_index, gpu, recipe.device)
     load_plugins(library, recipe.values.get("builder.plugin_libraries") or ())
     report("reading the network")
     model = graph.load(Path(recipe.model_path))
     cache = _calibration(recipe, request, model)
-    if cache is not None and library.features.dynamic_ranges and not request.strongly_typed:
-        plugins = fusion.usable(library, recipe.values, require_gpu().capability)
+    if gpu is not None and cache is not None and library.features.dynamic_ranges and not request.strongly_typed:
+        plugins = fusion.usable(library, recipe.values, gpu.capability)
         for plugin, count in fusion.fuse(model, cache.scales, plugins).items():
             report(f"{count} of NVIDIA's {plugin}")
     form = network.prepare(model, request, library, cache)
-    device = str(require_gpu()) if target is None else f"compute capability {target:.1f}"
+    device = f"compute capability {target:.1f}" if gpu is None else str(gpu)
     plan, tensors = _build(library, recipe, request, form, device, folder, report)
     path.write_bytes(plan)
     record = PlanRecord(

@@ -1,0 +1,85 @@
+"""The GPU that a build runs on: made the thread's, compared with the one that the engine's key names, and asked.
+
+Only what builds ask of CUDA is here; runs drive a GPU through cuda.py.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from harness.backends.tensorrt.gpu import Gpu
+from mlperf_registry.schema.problem import NotReady, RunFailed
+
+_MIB = 1 << 20
+
+
+def take_gpu(index: int, gpu: Gpu, wanted: str) -> None:
+    """Make a GPU the one that this thread builds on, and kernels are timed on.
+
+    Args:
+        index: CUDA's index.
+        gpu: what CUDA says of it.
+        wanted: name and compute capability that the recipe says; other words are not compared.
+
+    Raises:
+        NotReady: when CUDA's GPU of that index is another one.
+        RunFailed: when CUDA does not use it.
+    """
+    if _is_another(index, gpu, wanted):
+        raise NotReady(
+            f"The engine is for {wanted}, and CUDA's GPU {index} is {gpu}: CUDA counts GPUs in another order than the "
+            "driver. Set CUDA_DEVICE_ORDER=PCI_BUS_ID, or name another with runtime.gpu_indices."
+        )
+    if index == 0:  # a thread has the first one unless it asks for another
+        return
+    runtime = _runtime()
+    (error,) = runtime.cudaSetDevice(index)
+    if int(error) != 0:
+        raise RunFailed(f"CUDA does not use GPU {index} ({error.name}): `nvidia-smi` may tell more.")
+
+
+def _is_another(index: int, gpu: Gpu, wanted: str) -> bool:
+    name, there, rest = wanted.partition(", compute capability ")
+    if not there:
+        return False
+    capability = rest.partition(",")[0]
+    if capability not in (gpu.capability, "unknown"):
+        return True
+    # CUDA names the profile of a MIG slice behind the GPU's own name.
+    if gpu.name == name or (", MIG " in rest and gpu.name.startswith(name)):
+        return False
+    # The key has an integrated GPU under its board's name, which CUDA does not know.
+    runtime = _runtime()
+    error, integrated = runtime.cudaDeviceGetAttribute(runtime.cudaDeviceAttr.cudaDevAttrIntegrated, index)
+    return int(error) != 0 or not integrated
+
+
+def free_memory() -> str | None:
+    """Device memory that is free now, as ``512.0 of 81,920.0 MiB are free``; None where there is no GPU to ask."""
+    runtime = _runtime()
+    try:
+        error, free, total = runtime.cudaMemGetInfo()
+    except RuntimeError:  # cuda-python found no driver
+        return None
+    return None if int(error) != 0 else f"{free / _MIB:,.1f} of {total / _MIB:,.1f} MiB are free"
+
+
+def is_shared(index: int) -> bool | None:
+    """Whether CUDA's multi-process service (MPS) runs the contexts of this process; None where CUDA does not say."""
+    from cuda.bindings import driver
+
+    attribute = getattr(driver.CUdevice_attribute, "CU_DEVICE_ATTRIBUTE_MPS_ENABLED", None)
+    if attribute is None:
+        return None
+    status, device = driver.cuDeviceGet(index)
+    if int(status) != 0:
+        return None
+    status, enabled = driver.cuDeviceGetAttribute(attribute, device)
+    return None if int(status) != 0 else bool(enabled)
+
+
+def _runtime() -> Any:
+    # Late: cuda-python is asked for, with a sentence where it is absent, before anything here is called.
+    from cuda.bindings import runtime
+
+    return runtime

@@ -1,0 +1,79 @@
+"""The GPU of a build: the one that the config names, of the kind that the engine's key names, or a sentence."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.backends.tensorrt import build_gpu
+from harness.backends.tensorrt.gpu import Gpu
+from mlperf_registry.schema.problem import NotReady, RunFailed
+
+runtime = pytest.importorskip("cuda.bindings.runtime", reason="GPUs are asked through cuda-python")
+
+H100 = Gpu("NVIDIA H100", "9.0")
+OK = runtime.cudaError_t.cudaSuccess
+
+
+class Cuda:
+    """CUDA's runtime, of two discrete GPUs of which 512 MiB are free."""
+
+    cudaDeviceAttr = runtime.cudaDeviceAttr
+
+    def __init__(self, *, integrated=0, error=OK):
+        self.integrated, self.error = integrated, error
+        self.current = 0
+
+    def cudaSetDevice(self, index):
+        self.current = index
+        return (self.error,)
+
+    def cudaDeviceGetAttribute(self, attribute, index):
+        assert attribute == runtime.cudaDeviceAttr.cudaDevAttrIntegrated
+        return OK, self.integrated
+
+    def cudaMemGetInfo(self):
+        return self.error, 512 << 20, 81920 << 20
+
+
+@pytest.fixture
+def cuda(monkeypatch):
+    def use(**changes):
+        made = Cuda(**changes)
+        monkeypatch.setattr(build_gpu, "_runtime", lambda: made)
+        return made
+
+    return use
+
+
+def test_a_build_takes_the_gpu_that_is_named(cuda):
+    one = cuda()
+    build_gpu.take_gpu(1, H100, "NVIDIA H100, compute capability 9.0")
+    assert one.current == 1
+
+
+@pytest.mark.parametrize(
+    ("gpu", "wanted", "integrated"),
+    [
+        (H100, "NVIDIA H100, compute capability unknown", 0),
+        (Gpu("NVIDIA H100 MIG 1g.10gb", "9.0"), "NVIDIA H100, compute capability 9.0, MIG 1g.10gb", 0),
+        (Gpu("Orin", "8.7"), "Jetson AGX Orin, compute capability 8.7", 1),
+    ],
+    ids=["a driver that does not say the capability", "a slice", "an integrated one, named by its board"],
+)
+def test_one_gpu_under_two_names_is_taken(cuda, gpu, wanted, integrated):
+    cuda(integrated=integrated)
+    build_gpu.take_gpu(0, gpu, wanted)
+
+
+@pytest.mark.parametrize("wanted", ["Tesla T4, compute capability 7.5", "NVIDIA H200, compute capability 9.0"])
+def test_another_gpu_than_the_keys_is_refused(cuda, wanted):
+    one = cuda()
+    with pytest.raises(NotReady, match=f"for {wanted}, and CUDA's GPU 1 is NVIDIA H100.*CUDA_DEVICE_ORDER=PCI_BUS_ID"):
+        build_gpu.take_gpu(1, H100, wanted)
+    assert one.current == 0
+
+
+def test_a_gpu_that_cannot_be_used_is_a_sentence(cuda):
+    cuda(error=runtime.cudaError_t.cudaErrorDevicesUnavailable)
+    with pytest.raises(RunFailed, match=r"does not use GPU 1 \(cudaErrorDevicesUnavailable\)"):
+        build_gpu.take_gpu(1, H100, "NVIDIA H100, compute capability 9.0")
