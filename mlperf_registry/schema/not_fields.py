@@ -12,7 +12,7 @@ _FOLDER = "folders of a run and of the engine cache have fixed places below buil
 _LOGS = "LoadGen's logs have fixed names and one form in a run's folder"
 _SCRATCH = "paths are relative to the scratch space, which the environment names"
 _TOOL = "a matter of the tool's own output, not of a configuration"
-_DEVICES = "runtime.device_types says it"
+_DEVICES = "builder.dla_core chooses a DLA, its absence the GPU"
 _METER = "measuring power is a verb of its own"
 _INSTALLED = "the installed package is used"
 

@@ -118,16 +118,31 @@ class Runtime:
         default=None,
     )
     dla_copy_streams: int | None = knob(
-        "Copy streams of each DLA.", check=between(1, bounds.THREADS), applies=DLA, scales="dla", default=None
+        "NVIDIA's copy streams of each DLA; no effect here, where gpu_copy_streams counts for a DLA's engine too.",
+        check=between(1, bounds.THREADS),
+        applies=DLA,
+        scales="dla",
+        default=None,
     )
     dla_inference_streams: int | None = knob(
-        "Inference streams of each DLA.", check=between(1, bounds.THREADS), applies=DLA, scales="dla", default=None
+        "NVIDIA's inference streams of each DLA; no effect here, where gpu_inference_streams counts for a DLA's engine "
+        "too.",
+        check=between(1, bounds.THREADS),
+        applies=DLA,
+        scales="dla",
+        default=None,
     )
     max_dlas: int | None = knob(
-        "Most DLAs to use; 0 leaves them idle.", unit="DLAs", check=at_least(0), applies=DLA, scales="dla", default=None
+        "NVIDIA's bound on the DLAs to use; no effect here, where a run uses the one of builder.dla_core, or none.",
+        unit="DLAs",
+        check=at_least(0),
+        applies=DLA,
+        scales="dla",
+        default=None,
     )
     device_types: Literal["gpu", "dla", "all"] | None = knob(
-        "Kinds of accelerator of an SoC to use; absent: those that engines are built for.",
+        "NVIDIA's choice between an SoC's GPU and its DLAs; no effect here, where builder.dla_core chooses a DLA and "
+        "its absence the GPU.",
         applies=DLA,
         scales="dla",
         default=None,
