@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import attrs
 
 from mlperf_registry.schema.problem import NotReady
+
+_MIB = 1 << 20
 
 
 @attrs.frozen
@@ -19,6 +23,28 @@ class Gpu:
         return f"{self.name}, compute capability {self.capability}"
 
 
+@attrs.frozen
+class DeviceMemory:
+    """What CUDA's current device has, in bytes."""
+
+    free: int
+    total: int
+
+    def __str__(self) -> str:
+        return f"{self.free / _MIB:,.1f} of {self.total / _MIB:,.1f} MiB are free"
+
+
+def device_memory() -> DeviceMemory | None:
+    """Of the thread's current device, for messages about memory that is short; None where CUDA does not say."""
+    from cuda.bindings import runtime
+
+    status, free, total = runtime.cudaMemGetInfo()
+    if int(status) != 0:
+        runtime.cudaGetLastError()  # whoever looks next would take it for its own
+        return None
+    return DeviceMemory(free, total)
+
+
 def require_gpu(index: int = 0) -> Gpu:
     """The GPU of a CUDA index.
 
@@ -26,7 +52,7 @@ def require_gpu(index: int = 0) -> Gpu:
         NotReady: when cuda-python, the driver or the GPU is absent, or the driver is too old for cuda-python.
     """
     try:
-        from cuda.bindings import driver
+        from cuda.bindings import driver, runtime
     except ImportError as error:
         raise NotReady("cuda-python is not installed, and GPUs are driven with it: pip install cuda-python") from error
     try:
@@ -45,6 +71,13 @@ def require_gpu(index: int = 0) -> Gpu:
         raise NotReady(f"NVIDIA's driver and its libraries do not fit each other ({status.name}): update the driver.")
     if status != results.CUDA_SUCCESS:
         raise NotReady(f"CUDA does not start ({status.name}): `nvidia-smi` may tell more.")
+    # Older drivers serve the driver's calls all the same; only the runtime in cuda-python asks for a newer one.
+    if runtime.cudaGetDeviceCount()[0] == runtime.cudaError_t.cudaErrorInsufficientDriver:
+        needed = driver.CUDA_VERSION // 1000
+        raise NotReady(
+            f"NVIDIA's driver is too old: it serves CUDA up to {_version(driver)}, and cuda-python here is of CUDA "
+            f"{needed}. Update the driver, or install cuda-python and an engine library of the driver's CUDA."
+        )
     status, count = driver.cuDeviceGetCount()
     if status != results.CUDA_SUCCESS or index >= count:
         shown = 0 if status != results.CUDA_SUCCESS else count
@@ -62,6 +95,11 @@ def require_gpu(index: int = 0) -> Gpu:
     status, minor = driver.cuDeviceGetAttribute(attributes.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, device)
     _require(driver, status, index)
     return Gpu(name.split(b"\0", 1)[0].decode(), f"{major}.{minor}")
+
+
+def _version(driver: Any) -> str:
+    status, number = driver.cuDriverGetVersion()
+    return f"{number // 1000}.{number % 1000 // 10}" if int(status) == 0 else "an unknown version"
 
 
 def _require(driver: object, status: object, index: int) -> None:
