@@ -17,7 +17,7 @@ import numpy.typing as npt
 from mlperf_registry.atomic import write_json
 from mlperf_registry.schema.engine import Engine
 from mlperf_registry.schema.knob import knob
-from mlperf_registry.schema.problem import ConfigError, NotReady
+from mlperf_registry.schema.problem import ConfigError, NotReady, RunFailed
 from mlperf_registry.structure import structure, unstructure
 
 RECORD_FILE = "plan.json"
@@ -59,10 +59,13 @@ class PlanTensor:
         Returns:
             dtype of the input, shape [n, *row_shape]; the same array where nothing is to be done. Quantised as
             round-half-even and saturated, where the input is int8.
+
+        Raises:
+            RunFailed: when the input's integers cannot hold the samples, and no scale says what a step is worth.
         """
         if self.scale is not None and samples.dtype != np.int8:
             samples = np.clip(np.rint(samples / np.float32(self.scale)), -128, 127)
-        samples = samples.astype(self.dtype, copy=False)
+        samples = self._cast(samples)
         lanes = LANES[self.format]
         if lanes == 1:
             return samples
@@ -70,6 +73,19 @@ class PlanTensor:
         padded = np.zeros((count, math.ceil(channels / lanes) * lanes, *area), samples.dtype)
         padded[:, :channels] = samples
         return np.ascontiguousarray(np.moveaxis(padded.reshape(count, -1, lanes, *area), 2, -1))
+
+    def _cast(self, samples: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+        with np.errstate(invalid="ignore"):  # what does not fit is found below
+            cast = samples.astype(self.dtype, copy=False)
+        if not np.issubdtype(self.dtype, np.integer) or np.can_cast(samples.dtype, self.dtype):
+            return cast
+        if not np.array_equal(cast, samples):
+            raise RunFailed(
+                f"Samples of {self.name} are {samples.dtype} and lose their values as {self.dtype}, which the network "
+                f"itself takes, and no scale is known: give the data set's samples as {self.dtype}, or export the "
+                "network with a float input that its own Q/DQ nodes quantise."
+            )
+        return cast
 
 
 @attrs.frozen(kw_only=True)
@@ -111,7 +127,16 @@ def read_record(engine: Engine) -> PlanRecord:
     Raises:
         NotReady: when it is missing or unreadable.
     """
-    path = Path(engine.path, RECORD_FILE)
+    return read_record_in(Path(engine.path))
+
+
+def read_record_in(folder: Path) -> PlanRecord:
+    """The record of the plan in a folder.
+
+    Raises:
+        NotReady: when it is missing or unreadable.
+    """
+    path = folder / RECORD_FILE
     try:
         tree: dict[str, Any] = json.loads(path.read_text())
         if tree.get("schema") != RECORD_SCHEMA:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
-from harness.backends.tensorrt.record import PlanTensor, read_record
+from harness.backends.tensorrt.record import RECORD_SCHEMA, PlanTensor, read_record
 from mlperf_registry.schema.engine import Engine
-from mlperf_registry.schema.problem import NotReady
+from mlperf_registry.schema.problem import NotReady, RunFailed
 
 
 def tensor(**changes) -> PlanTensor:
@@ -37,6 +39,36 @@ def test_vectorised_layouts_put_channels_side_by_side(layout, lanes):
 def test_other_inputs_take_their_own_format():
     image = tensor(dtype="float16")
     assert image.rows(np.ones((1, 3, 2, 2), np.float32)).dtype == np.float16 and image.row_bytes == 24
+
+
+@pytest.mark.parametrize("samples", [np.array([[0.4, 300.7]], np.float32), np.array([[1, 200]], np.uint8)])
+def test_samples_that_integers_cannot_hold_are_refused_where_no_scale_is_known(samples):
+    with pytest.raises(RunFailed, match=r"Samples of image are .*int8.*no scale"):
+        tensor(shape=(2,)).rows(samples)
+
+
+def test_integers_of_another_width_are_taken_where_they_fit():
+    rows = tensor(dtype="int32", shape=(2,)).rows(np.array([[101, 30522]], np.int64))
+    assert rows.dtype == np.int32 and rows.tolist() == [[101, 30522]]
+
+
+def test_a_record_of_an_earlier_build_is_read(tmp_path):
+    tree = {
+        "schema": RECORD_SCHEMA,
+        "backend": "tensorrt",
+        "library_version": "8.6.0",
+        "device": "a GPU",
+        "precision": "int8",
+        "max_batch": 8,
+        "static_batch": False,
+        "profiles": 1,
+        "tensors": [],
+        "seconds": 1.0,
+    }
+    (tmp_path / "plan.json").write_text(json.dumps(tree))
+    engine = Engine(key="0", path=str(tmp_path), file="engine.plan", sha256="", reused=True, why="")
+    record = read_record(engine)
+    assert not record.version_compatible and record.dla_core is None
 
 
 @pytest.mark.parametrize("content", [None, "{", '{"schema": 99}', '{"schema": 1}'])
