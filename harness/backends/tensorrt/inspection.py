@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.backends.tensorrt.library import Library
+from harness.backends.tensorrt.plan import activation_bytes, make_runtime
+from harness.backends.tensorrt.record import PlanRecord, read_record_in
 from mlperf_registry.atomic import write_json
 from mlperf_registry.schema.engine import Engine, Inspection, Layer
 from mlperf_registry.schema.problem import ConfigError, NotReady
@@ -24,9 +26,15 @@ log = logging.getLogger("mlperf.tensorrt")
 
 
 def write_inspection(library: Library, plan: bytes, folder: Path) -> None:
-    """Write layers.json; a plan that tells nothing of itself is a plan all the same."""
+    """Write layers.json beside the plan's record, which says how the plan is loaded.
+
+    A plan that tells nothing of itself is a plan all the same.
+    """
     # Only on its GPU can a plan be loaded; those for absent GPUs hold a text of their steps.
-    found = read_steps(plan) if library.features.compute_capability else _ask_inspector(library, plan)
+    if library.features.compute_capability:
+        found = read_steps(plan)
+    else:
+        found = _ask_inspector(library, plan, read_record_in(folder))
     if found is None:
         log.warning("The plan does not say what it consists of.")
     else:
@@ -49,9 +57,9 @@ def read_inspection(engine: Engine) -> Inspection:
         ) from error
 
 
-def _ask_inspector(library: Library, plan: bytes) -> Inspection | None:
+def _ask_inspector(library: Library, plan: bytes, record: PlanRecord) -> Inspection | None:
     trt = library.trt
-    runtime = library.make("Runtime")
+    runtime = make_runtime(library, record)
     engine = runtime.deserialize_cuda_engine(plan)
     if engine is None:
         log.warning("%s", library.failed("cannot load the plan that it built"))
@@ -60,17 +68,27 @@ def _ask_inspector(library: Library, plan: bytes) -> Inspection | None:
     said = [
         inspector.get_layer_information(number, trt.LayerInformationFormat.JSON) for number in range(engine.num_layers)
     ]
-    memory = getattr(engine, "device_memory_size_v2", None) or getattr(engine, "device_memory_size", None)
-    return read_layers(said, activation_bytes=memory)
+    layers = read_layers(said)
+    if not layers:
+        return None
+    return Inspection(layers=layers, activation_bytes=activation_bytes(engine), weight_bytes=_weight_bytes(trt, engine))
 
 
-def read_layers(said: Iterable[str], activation_bytes: int | None = None) -> Inspection | None:
-    """From what the library's inspector says of each layer; None where there is none.
+def _weight_bytes(trt: Any, engine: Any) -> int | None:
+    # Later versions of 10 count them; with those before only the plan's size is known, which holds more than weights.
+    if not hasattr(engine, "get_engine_stat") or not hasattr(trt, "EngineStat"):
+        log.info("This version of the library does not say how much memory the weights take.")
+        return None
+    size = int(engine.get_engine_stat(trt.EngineStat.TOTAL_WEIGHTS_SIZE))
+    return size if size >= 0 else None
+
+
+def read_layers(said: Iterable[str]) -> tuple[Layer, ...]:
+    """From what the library's inspector says of each layer.
 
     Layer by layer, since what TensorRT 8.6 says of an engine with plug-ins, as a whole, cannot be read as JSON.
     """
-    layers = tuple(map(_said, said))
-    return Inspection(layers=layers, activation_bytes=activation_bytes) if layers else None
+    return tuple(map(_said, said))
 
 
 def _said(text: str) -> Layer:

@@ -5,17 +5,24 @@ Every call's answer is looked at: the library says False, or None, where others 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import attrs
 
-from harness.backends.tensorrt.gpu import require_gpu
+from harness.backends.tensorrt.gpu import Gpu, device_memory, require_gpu
 from harness.backends.tensorrt.library import Library
 from harness.backends.tensorrt.record import PlanRecord, PlanTensor, read_record
 from mlperf_registry.schema.engine import Engine
 from mlperf_registry.schema.problem import NotReady, RunFailed
+
+_LATER_MAJORS = {8: (9, 10), 9: (10,), 10: (11,)}
+"""By major version of full TensorRT that built a version-compatible plan, the later ones that NVIDIA's pages on version
+compatibility (10.16) and engine portability (11.4) let load it. Within a major version every later one does."""
+_SHORT_OF_MEMORY = re.compile(r"out ?of ?memory|requested (size|amount)|insufficient (device )?memory", re.I)
+_MIB = 1 << 20
 
 
 class Context:
@@ -120,9 +127,12 @@ class Plan:
             )
         raw = self.engine.create_execution_context()
         if raw is None:
-            said = self.library.failed("made no execution context")
-            raise RunFailed(
-                f"{said} If device memory is short, lower builder.gpu_batch_size or runtime.gpu_inference_streams."
+            raise _failed(
+                self.library,
+                "made no execution context",
+                "each context takes",
+                activation_bytes(self.engine),
+                "lower builder.gpu_batch_size or runtime.gpu_inference_streams",
             )
         # Several contexts on one profile fail at each enqueue in 8.6, and only the first gets its profile by itself.
         if not raw.set_optimization_profile_async(profile, stream):
@@ -145,26 +155,100 @@ def open_plan(engine: Engine, library: Library, *, gpu: int = 0, plugins: Iterab
     """
     path, record = Path(engine.path, engine.file), read_record(engine)
     here = require_gpu(gpu)
-    if record.library_version != library.version or record.backend != library.name:
+    if record.backend != library.name or not _serves(library, record):
         raise NotReady(
             f"{path} was built by {record.backend} {record.library_version}, and here is {library.name} "
             f"{library.version}: build it here with `mlperf build` and the same overrides."
         )
-    if record.device not in (str(here), f"compute capability {here.capability}"):
-        raise NotReady(
-            f"{path} was built for {record.device}, and GPU {gpu} is {here}: build it here with `mlperf build` and the "
-            "same overrides."
-        )
+    _require_device(path, record, here, gpu)
     try:
         serialized = path.read_bytes()
     except OSError as error:
         raise NotReady(f"{path} cannot be read ({error.strerror}): build it with `mlperf build`.") from error
     load_plugins(library, plugins)
-    runtime = library.make("Runtime")
+    runtime = make_runtime(library, record)
     loaded = runtime.deserialize_cuda_engine(serialized)
     if loaded is None:
-        raise library.failed(f"cannot load {path}{_validity(library, runtime, serialized)}")
+        raise _failed(
+            library,
+            f"cannot load {path}{_validity(library, runtime, serialized)}",
+            "the plan takes about",
+            len(serialized),
+            "end what else uses the GPU (`nvidia-smi` lists it), or lower builder.precision, which shrinks the weights",
+        )
     return Plan(library=library, engine=loaded, runtime=runtime, record=record)
+
+
+def make_runtime(library: Library, record: PlanRecord) -> Any:
+    """A Runtime that loads the plan of a record.
+
+    Raises:
+        NotReady: when the plan is for a DLA that is not here.
+        RunFailed: when the library makes none.
+    """
+    runtime = library.make("Runtime")
+    # Such plans bring code for the processor, the library's own lean runtime, and are built here: that it is trusted
+    # must be said. Libraries before 8.6 have no such plans and no such switch.
+    if record.version_compatible and hasattr(runtime, "engine_host_code_allowed"):
+        runtime.engine_host_code_allowed = True
+    if record.dla_core is not None:
+        # Libraries without DLAs take any number and do nothing with it, or lack the attributes.
+        there = getattr(runtime, "num_DLA_cores", 0)
+        if record.dla_core >= there:
+            raise NotReady(
+                f"The plan is for DLA {record.dla_core}, counted from 0, and {library.title} finds {there} here: set "
+                "builder.dla_core to one that is here, or leave it out to use the GPU."
+            )
+        runtime.DLA_core = record.dla_core
+    return runtime
+
+
+def activation_bytes(loaded: Any) -> int | None:
+    """Device memory of one execution context of an ICudaEngine, in bytes; None where the library does not say."""
+    # The name without a number is gone in 11; 8.6 has no other.
+    size = getattr(loaded, "device_memory_size_v2", None) or getattr(loaded, "device_memory_size", None)
+    return None if size is None else int(size)
+
+
+def _serves(library: Library, record: PlanRecord) -> bool:
+    """Whether the library's version loads the plan."""
+    if record.library_version == library.version:
+        return True
+    # TensorRT for RTX keeps no compatibility between its releases.
+    if not record.version_compatible or library.name != "tensorrt":
+        return False
+    built, here = _numbers(record.library_version), _numbers(library.version)
+    return here >= built and here[0] in (built[0], *_LATER_MAJORS.get(built[0], ()))
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(one) for one in re.findall(r"\d+", version)[:3])
+
+
+def _require_device(path: Path, record: PlanRecord, here: Gpu, gpu: int) -> None:
+    target = f"compute capability {here.capability}"
+    if record.device in (str(here), target):
+        return
+    if record.device.startswith("compute capability "):
+        raise NotReady(
+            f"{path} was built for {record.device}, and GPU {gpu} is {here}: build it with "
+            f"builder.compute_capability={here.capability}, or here without builder.compute_capability."
+        )
+    raise NotReady(
+        f"{path} was built for {record.device}, and GPU {gpu} is {here}: build it here with `mlperf build` and the "
+        "same overrides."
+    )
+
+
+def _failed(library: Library, what: str, takes: str, asked: int | None, cure: str) -> RunFailed:
+    """The failure of a call that takes device memory, with what it takes, what is free and the cure if that is why."""
+    failure, memory = library.failed(what), device_memory()
+    short = memory is not None and asked is not None and asked > memory.free
+    if not short and not _SHORT_OF_MEMORY.search(str(failure)):
+        return failure
+    sizes = [] if asked is None else [f"{takes} {asked / _MIB:,.1f} MiB"]
+    sizes += [] if memory is None else [str(memory)]
+    return RunFailed(f"{failure} Device memory is short{''.join(f', {size}' for size in sizes)}: {cure}.")
 
 
 def load_plugins(library: Library, paths: Iterable[str]) -> None:
