@@ -26,12 +26,15 @@ STICKY = frozenset(
     {
         214,  # ECC error
         220,  # NVLink error
+        226,  # contained error, of the hardware or of a peer's memory
         700,  # illegal address
         702,  # launch timeout
         709,  # context destroyed
         710,  # assert in a kernel
         *range(714, 720),  # hardware stack, illegal instruction, misaligned and invalid addresses, launch failure
-        721,  # contained error
+        721,  # tensor memory that a kernel left
+        810,  # the multi-process service has ended this client
+        911,  # error of a device outside CUDA
         999,  # unknown
     }
 )
@@ -241,6 +244,10 @@ class CudaDevice:
 
     def broken(self) -> bool:
         if not self._broken:
+            try:
+                self.attach()
+            except CudaError:
+                return self._broken
             (error,) = runtime.cudaStreamQuery(0)
             self._broken = int(error) in STICKY
         return self._broken

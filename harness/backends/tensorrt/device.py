@@ -159,7 +159,7 @@ class Device(Protocol):
         """Give a graph back, which no stream is executing."""
 
     def broken(self) -> bool:
-        """Whether an error has ended all work of this process on the device."""
+        """Whether an error has ended all work of this process on the device; the calling thread's afterwards."""
 
     def close(self) -> None:
         """Free everything. Raises nothing: on a broken device nothing can be freed, and the process ends anyway."""

@@ -265,6 +265,7 @@ class SimulatedGpu:
                 heapq.heappop(self._effects)[2]()
 
     def broken(self):
+        _thread.number = self.number
         return self.dead is not None
 
     def close(self):

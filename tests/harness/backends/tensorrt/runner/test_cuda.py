@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 
@@ -123,6 +125,46 @@ def test_a_sticky_error_breaks_the_device(device, monkeypatch):
     assert raised.value.sticky
     assert device.broken()
     device.close()
+
+
+def test_errors_that_end_a_process_are_known_by_cudas_names():
+    assert {runtime.cudaError_t(number).name.removeprefix("cudaError") for number in cuda.STICKY} == {
+        "ECCUncorrectable",
+        "NvlinkUncorrectable",
+        "Contained",
+        "IllegalAddress",
+        "LaunchTimeout",
+        "ContextIsDestroyed",
+        "Assert",
+        "HardwareStackError",
+        "IllegalInstruction",
+        "MisalignedAddress",
+        "InvalidAddressSpace",
+        "InvalidPc",
+        "LaunchFailure",
+        "TensorMemoryLeak",
+        "MpsClientTerminated",
+        "ExternalDevice",
+        "Unknown",
+    }
+
+
+def test_each_gpu_says_for_itself_whether_it_is_broken(monkeypatch):
+    current = []
+    answers = Answers(
+        cudaSetDevice=lambda number: (current.append(number), (error(0 if number < 2 else 101),))[1],
+        cudaStreamQuery=lambda stream: (error(700 if current[-1] == 1 else 0),),
+    )
+    monkeypatch.setattr(cuda, "runtime", answers)
+    monkeypatch.setattr(cuda, "_thread", threading.local())
+    monkeypatch.setattr(CudaDevice, "_attribute", lambda self, attribute: 0)
+    monkeypatch.setattr(CudaDevice, "_kernel", lambda self: 7)
+    sound, dead = CudaDevice(0), CudaDevice(1)
+    assert not sound.broken()
+    assert dead.broken()
+    assert not sound.broken()
+    sound.number = 2  # which CUDA does not know
+    assert not sound.broken()
 
 
 def test_a_capture_that_fails_inside_leaves_the_stream(device, monkeypatch):
