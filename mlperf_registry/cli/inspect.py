@@ -31,9 +31,12 @@ def show_inspection(engine: Engine, backend: str, *, as_json: bool) -> None:
     ]
     print(table(("#", "layer", "kind", "inputs", "outputs"), rows, right=("#",)))
     memory = (("execution context", found.activation_bytes), ("weights", found.weight_bytes))
-    said = [f"{size / 2**20:,.1f} MiB for {what}" for what, size in memory if size is not None]
-    print(f"Device memory: {', '.join(said)}" if said else "Device memory: the library does not say")
+    print(f"Device memory: {', '.join(_memory(what, size) for what, size in memory)}")
     print(f"The engine {engine.key} lies in {engine.path}")
+
+
+def _memory(what: str, size: int | None) -> str:
+    return f"{what} not said by the library" if size is None else f"{size / 2**20:,.1f} MiB for {what}"
 
 
 def _formats(formats: tuple[str, ...]) -> str:

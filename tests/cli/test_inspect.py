@@ -6,6 +6,9 @@ import json
 
 import pytest
 
+from mlperf_registry.cli.inspect import show_inspection
+from mlperf_registry.schema.engine import Engine, Inspection, Layer
+
 RTX = ("backend=tensorrt_rtx", "builder.compute_capability=8.6", "builder.gpu_batch_size=8")
 
 
@@ -22,6 +25,14 @@ def test_an_engine_layer_by_layer(mlperf, tmp_path):
     found = json.loads(mlperf(*words, "--json").out)
     assert found["engine"]["reused"] and found["activation_bytes"] > 0
     assert any("conv1" in layer["made_of"] for layer in found["layers"])
+
+
+def test_memory_that_the_library_does_not_tell_is_said_to_be_absent(monkeypatch, capsys):
+    found = Inspection(layers=(Layer(name="conv1", kind="Convolution"),), activation_bytes=3 << 20)
+    monkeypatch.setattr("harness.backends.tensorrt.inspection.read_inspection", lambda engine: found)
+    engine = Engine(key="k", path="/engines/k", file="engine.plan", sha256="", reused=True, why="")
+    show_inspection(engine, "tensorrt", as_json=False)
+    assert "3.0 MiB for execution context, weights not said by the library" in capsys.readouterr().out
 
 
 def test_only_engines_that_say_what_they_are(mlperf, tmp_path):
