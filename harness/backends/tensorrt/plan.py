@@ -18,9 +18,9 @@ from harness.backends.tensorrt.record import PlanRecord, PlanTensor, read_record
 from mlperf_registry.schema.engine import Engine
 from mlperf_registry.schema.problem import NotReady, RunFailed
 
-_LATER_MAJORS = {8: (9, 10), 9: (10,), 10: (11,)}
-"""By major version of full TensorRT that built a version-compatible plan, the later ones that NVIDIA's pages on version
-compatibility (10.16) and engine portability (11.4) let load it. Within a major version every later one does."""
+_LATER_MAJOR = {8: 10, 10: 11}
+"""By major version of full TensorRT that built a version-compatible plan, the other that loads it, by NVIDIA's support
+matrix of 11.4.1 (engine portability). Within a major version every later one does."""
 _SHORT_OF_MEMORY = re.compile(r"out ?of ?memory|requested (size|amount)|insufficient (device )?memory", re.I)
 _MIB = 1 << 20
 
@@ -53,7 +53,7 @@ class Context:
             return
         if not 1 <= count <= plan.max_batch or (plan.static_batch and count != plan.max_batch):
             allowed = f"exactly {plan.max_batch}" if plan.static_batch else f"1 to {plan.max_batch}"
-            raise RunFailed(f"A batch of {count} samples: the plan takes {allowed}. Set builder.gpu_batch_size.")
+            raise RunFailed(f"A batch of {count} samples: the plan takes {allowed}. Set {plan.record.batch_field}.")
         if not plan.static_batch:
             for tensor in plan.inputs:
                 if not self._raw.set_input_shape(tensor.name, (count, *tensor.shape)):
@@ -132,7 +132,7 @@ class Plan:
                 "made no execution context",
                 "each context takes",
                 activation_bytes(self.engine),
-                "lower builder.gpu_batch_size or runtime.gpu_inference_streams",
+                f"lower {self.record.batch_field} or runtime.gpu_inference_streams",
             )
         # Several contexts on one profile fail at each enqueue in 8.6, and only the first gets its profile by itself.
         if not raw.set_optimization_profile_async(profile, stream):
@@ -218,7 +218,7 @@ def _serves(library: Library, record: PlanRecord) -> bool:
     if not record.version_compatible or library.name != "tensorrt":
         return False
     built, here = _numbers(record.library_version), _numbers(library.version)
-    return here >= built and here[0] in (built[0], *_LATER_MAJORS.get(built[0], ()))
+    return here >= built and here[0] in (built[0], _LATER_MAJOR.get(built[0]))
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -106,6 +106,11 @@ class PlanRecord:
     dla_core: int | None = knob("DLA that it was built for; absent: the GPU.", default=None)
 
     @property
+    def batch_field(self) -> str:
+        """The field that says how many samples an execution has at most."""
+        return "builder.gpu_batch_size" if self.dla_core is None else "builder.dla_batch_size"
+
+    @property
     def inputs(self) -> tuple[PlanTensor, ...]:
         """In the network's order."""
         return tuple(tensor for tensor in self.tensors if tensor.is_input)

@@ -173,9 +173,11 @@ def test_a_plan_for_a_dla_that_is_not_here_is_not_ready(engine):
 # Memory.
 
 
-def test_a_context_that_finds_no_memory_says_asked_free_and_fields(engine):
-    plan = open_plan(engine(), FakeTensorRT("10.3.0").library())
-    with pytest.raises(RunFailed, match=r"each context takes 700\.0 MiB, 512\.0 of 15,000\.0 MiB are free: lower "):
+@pytest.mark.parametrize(("core", "field"), [(None, "builder.gpu_batch_size"), (0, "builder.dla_batch_size")])
+def test_a_context_that_finds_no_memory_says_asked_free_and_fields(engine, core, field):
+    plan = open_plan(engine(dla_core=core), FakeTensorRT("10.3.0", dlas=1).library())
+    figures = r"each context takes 700\.0 MiB, 512\.0 of 15,000\.0 MiB are free: lower "
+    with pytest.raises(RunFailed, match=f"{figures}{field} or runtime.gpu_inference_streams"):
         plan.context(0, stream=0)
 
 
