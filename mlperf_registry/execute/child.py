@@ -11,8 +11,6 @@ import os
 import select
 import signal
 import subprocess
-import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +19,7 @@ from typing import Any
 from mlperf_registry.execute.length import Length
 from mlperf_registry.execute.pace import Pace
 from mlperf_registry.execute.progress import Progress, TokenProgress
+from mlperf_registry.process import running
 from mlperf_registry.schema.problem import RunFailed, from_event
 
 _CHILD = "harness.loadgen.child"
@@ -93,47 +92,26 @@ def _follow(module: list[str], last: str, log: Path, watch: _Watch) -> dict[str,
 def _started(module: list[str], log: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """A child process and the handle that its events come from; both are gone at the end, however it comes."""
     events, theirs = os.pipe()
-    child: subprocess.Popen[bytes] | None = None
     try:
-        try:
-            with log.open("ab") as output, _interrupts_held():
-                child = subprocess.Popen(
-                    [sys.executable, "-m", *module, "--events", str(theirs)],
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=subprocess.STDOUT,
-                    pass_fds=(theirs,),
-                    env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
-                    # Its own session: Ctrl-C reaches the parent alone, which then ends the child in order.
-                    start_new_session=True,
-                )
-        finally:
-            os.close(theirs)
-        yield child, events
+        with contextlib.ExitStack() as stack:
+            try:
+                with log.open("ab") as output:
+                    child = stack.enter_context(
+                        running(
+                            *module,
+                            *("--events", str(theirs)),
+                            grace=_GRACE_SECONDS,
+                            stdin=subprocess.DEVNULL,
+                            stdout=output,
+                            stderr=subprocess.STDOUT,
+                            pass_fds=(theirs,),
+                        )
+                    )
+            finally:
+                os.close(theirs)
+            yield child, events
     finally:
         os.close(events)
-        if child is not None:
-            _end(child)
-
-
-@contextlib.contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Put off SIGINT and SIGTERM: between the fork and our knowing of it, an exception would leave a child behind."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    held: list[int] = []
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    heeded = {number: handler for number, handler in before.items() if callable(handler)}
-    for number in heeded:
-        signal.signal(number, lambda number, frame: held.append(number))
-    try:
-        yield
-    finally:
-        for number, handler in heeded.items():
-            signal.signal(number, handler)
-        for late in held:
-            signal.raise_signal(late)
 
 
 class _Hung(Exception):
@@ -242,24 +220,6 @@ def _parse(line: bytes) -> dict[str, Any]:
         if isinstance(event, dict):
             return event
     raise _NoEvent(repr(line[:_SHOWN].decode(errors="replace")))
-
-
-def _end(child: subprocess.Popen[bytes]) -> None:
-    # The whole session: an engine may have started servers, which must not outlive a child that was ended.
-    try:
-        for signal_number in (signal.SIGTERM, signal.SIGKILL):
-            _signal(child, signal_number)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                child.wait(timeout=_GRACE_SECONDS)
-                return
-    except BaseException:  # a second Ctrl-C: whoever presses it waits no longer, and still leaves nothing running
-        _signal(child, signal.SIGKILL)
-        raise
-
-
-def _signal(child: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(child.pid, number)
 
 
 def _how(code: int) -> str:

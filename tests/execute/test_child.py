@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 import textwrap
 import threading
 import time
@@ -230,7 +231,7 @@ def test_a_line_that_is_no_event_ends_the_child_and_names_the_log(follow, line):
 
 
 def test_a_child_that_cannot_be_started_leaves_no_pipe_open(follow, monkeypatch):
-    monkeypatch.setattr(child.sys, "executable", "/nowhere/python")
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
     before = len(list(Path("/proc/self/fd").iterdir()))
     with pytest.raises(FileNotFoundError):
         follow("pass")

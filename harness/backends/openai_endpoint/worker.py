@@ -6,7 +6,6 @@ Only the ends of requests, and first tokens, come to the harness's process; the 
 
 from __future__ import annotations
 
-import os
 import socket
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from harness.backends.openai_endpoint.interface import Interface
 from harness.llm.core import Listener
 from harness.llm.pipe import Answerer, Reports, take_requests
 from harness.llm.request import Request
+from mlperf_registry.process import command, environment
 from mlperf_registry.schema.problem import MlperfError, RunFailed
 
 _START_SECONDS = 120.0
@@ -38,10 +38,10 @@ class Worker:
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", __name__, str(theirs.fileno())],
+                command(__name__, str(theirs.fileno())),
                 stdin=subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(),),
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+                env=environment(),
             )
         self._pipe = Connection(ours.detach())
         self._pipe.send((address, interface, limits))

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from harness.backends.tell import Tell, silent
+from mlperf_registry.process import running
 from mlperf_registry.schema.engine import Recipe
 from mlperf_registry.schema.problem import MlperfError, RunFailed, as_event, from_event
 from mlperf_registry.structure import structure, unstructure
@@ -69,33 +70,23 @@ class TensorRTBuilder:
 @contextlib.contextmanager
 def _started(recipe: Recipe, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     """The child process; it is gone at the end, however it comes."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    added: dict[str, str] = {}
     sms = recipe.values.get("builder.active_sms")
     if sms is not None:
         # Heeded by CUDA's multi-process service where it runs; kernels are then timed on that share of the GPU.
-        environment["CUDA_MPS_ACTIVE_THREAD_PERCENTAGE"] = str(sms)
-    with (folder / _LOG_FILE).open("wb") as output:
-        child = subprocess.Popen(
-            [sys.executable, "-m", _MODULE, str(folder)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=output,
-            env=environment,
-            start_new_session=True,
-        )
-    try:
-        assert child.stdin is not None
-        with contextlib.suppress(BrokenPipeError):
-            child.stdin.write(json.dumps(unstructure(recipe)).encode())
-            child.stdin.close()
-        yield child
-    finally:
-        if child.poll() is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(child.pid, signal.SIGKILL)
-            child.wait()
-        if child.stdout is not None:
-            child.stdout.close()
+        added["CUDA_MPS_ACTIVE_THREAD_PERCENTAGE"] = str(sms)
+    with (
+        (folder / _LOG_FILE).open("wb") as output,
+        running(
+            *(_MODULE, str(folder)), added=added, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=output
+        ) as child,
+    ):
+        assert child.stdin is not None and child.stdout is not None
+        with child.stdout:
+            with contextlib.suppress(BrokenPipeError):
+                child.stdin.write(json.dumps(unstructure(recipe)).encode())
+                child.stdin.close()
+            yield child
 
 
 def main(folder: Path) -> int:

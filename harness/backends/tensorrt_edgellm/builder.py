@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import shutil
 import signal
 import subprocess
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import ClassVar
@@ -16,6 +13,7 @@ from harness.backends.tell import Tell, silent
 from harness.backends.tensorrt_edgellm.record import RECORD_FILE, write_record
 from harness.backends.tensorrt_edgellm.source import find_source
 from harness.backends.tensorrt_edgellm.steps import Step, steps
+from mlperf_registry.process import running
 from mlperf_registry.schema.engine import Recipe
 from mlperf_registry.schema.problem import NotReady, RunFailed
 
@@ -80,25 +78,13 @@ def _require(planned: tuple[Step, ...]) -> None:
 
 def _execute(step: Step, log: Path) -> None:
     """Run one step to its end; it is gone afterwards, however it comes."""
-    paths = os.pathsep.join(path for path in sys.path if path)
     with log.open("ab") as output:
-        output.write(f"\n$ {' '.join(step.command)}\n".encode())
+        output.write(f"\n$ python -m {' '.join(step.command)}\n".encode())
         output.flush()
-        child = subprocess.Popen(
-            step.command,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            env={**os.environ, "PYTHONPATH": paths, **step.environment},
-            start_new_session=True,
-        )
-        try:
+        with running(
+            *step.command, added=step.environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+        ) as child:
             code = child.wait()
-        finally:
-            if child.poll() is None:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(child.pid, signal.SIGKILL)
-                child.wait()
     if code == 0 and step.makes.is_file():
         return
     how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"

@@ -6,7 +6,6 @@ is free again before the next, and a library that crashes is one sentence.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -71,6 +70,7 @@ class Step:
 
     name: Literal["quantising", "exporting", "building"]
     command: tuple[str, ...]
+    """The module that it runs, and its arguments."""
     environment: Mapping[str, str] = attrs.field(factory=dict)
     """Added to what the process inherits."""
     needs: tuple[str, ...] = ()
@@ -110,7 +110,7 @@ def steps(source: Source, values: Mapping[str, Any], work: Path, engine: Path) -
 
 def _quantise(checkpoint: Path, target: Path, method: str, values: Mapping[str, Any]) -> Step:
     command = [
-        *_module("tensorrt_edgellm.scripts.quantize"),
+        "tensorrt_edgellm.scripts.quantize",
         "llm",
         *("--model_dir", str(checkpoint)),
         *("--output_dir", str(target)),
@@ -134,7 +134,7 @@ def _quantise(checkpoint: Path, target: Path, method: str, values: Mapping[str, 
 
 
 def _export(checkpoint: Path, network: Path, values: Mapping[str, Any]) -> Step:
-    command = [*_module("tensorrt_edgellm.scripts.export"), str(checkpoint), str(network.parent)]
+    command = ["tensorrt_edgellm.scripts.export", str(checkpoint), str(network.parent)]
     if values.get("backend.options.fp8_embedding"):
         command.append("--fp8-embedding")
     return Step(
@@ -147,7 +147,7 @@ def _export(checkpoint: Path, network: Path, values: Mapping[str, Any]) -> Step:
 
 def _build(network: Path, engine: Path, limits: Limits) -> Step:
     command = (
-        *_module("harness.backends.tensorrt_edgellm.compile"),
+        "harness.backends.tensorrt_edgellm.compile",
         *("--onnx-dir", str(network)),
         *("--engine-dir", str(engine)),
         *("--max-batch-size", str(limits.max_batch_size)),
@@ -155,7 +155,3 @@ def _build(network: Path, engine: Path, limits: Limits) -> Step:
         *("--max-kv-cache-capacity", str(limits.max_kv_cache_capacity)),
     )
     return Step(name="building", command=command, needs=("tensorrt",), makes=engine / "llm.engine")
-
-
-def _module(name: str) -> tuple[str, ...]:
-    return (sys.executable, "-m", name)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -58,16 +57,16 @@ def test_w4a16_from_a_checkpoint_is_three_commands(checkpoint: Path, tmp_path: P
     quantise, export, compile_ = steps(find_source(checkpoint), VALUES, tmp_path / "work", tmp_path / "engine")
     work = tmp_path / "work"
     assert quantise.command == (
-        *(sys.executable, "-m", "tensorrt_edgellm.scripts.quantize", "llm"),
+        *("tensorrt_edgellm.scripts.quantize", "llm"),
         *("--model_dir", str(checkpoint), "--output_dir", str(work / "checkpoint")),
         *("--quantization", "int4_awq", "--num_samples", "512"),
     )
     assert export.command == (
-        *(sys.executable, "-m", "tensorrt_edgellm.scripts.export"),
+        "tensorrt_edgellm.scripts.export",
         *(str(work / "checkpoint"), str(work / "onnx")),
     )
     assert compile_.command == (
-        *(sys.executable, "-m", "harness.backends.tensorrt_edgellm.compile"),
+        "harness.backends.tensorrt_edgellm.compile",
         *("--onnx-dir", str(work / "onnx" / "llm"), "--engine-dir", str(tmp_path / "engine")),
         *("--max-batch-size", "4", "--max-input-len", "100", "--max-kv-cache-capacity", "128"),
     )

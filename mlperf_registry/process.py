@@ -1,0 +1,119 @@
+"""Child processes that are one of our modules, or an engine library's: they import what we import, and end with us.
+
+``python -m`` and ``python -c`` look into the working directory first, where a numpy.py of the user's may lie.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import runpy
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+_START = "import sys; sys.path[:] = filter(None, sys.path); from mlperf_registry.process import main; main()"
+_PR_SET_PDEATHSIG = 1
+_KILLED_SECONDS = 5.0
+"""After SIGKILL; a process that the kernel holds takes longer, and nobody can help it."""
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+def command(module: str, *arguments: str) -> list[str]:
+    """The command line of a child that runs ``module`` as ``python -m`` does; it goes with ``environment()``.
+
+    The child ends when the thread that starts it does, at the latest: the kernel kills it then, whatever it is at.
+    """
+    return [sys.executable, "-c", _START, str(os.getpid()), module, *arguments]
+
+
+def environment() -> dict[str, str]:
+    """What a child of ours inherits: our own environment, and the folders that we import from."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(str(Path(path).absolute()) for path in sys.path)}
+
+
+@contextlib.contextmanager
+def running(
+    module: str, *arguments: str, added: Mapping[str, str] = _NOTHING, grace: float = 0.0, **streams: Any
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A child process that runs ``module``, in a session of its own; all of that is gone at the end, however it comes.
+
+    Its own session, since Ctrl-C then reaches the parent alone, which ends the child in order.
+
+    Args:
+        module: what it runs.
+        arguments: the module's.
+        added: to the environment that it inherits.
+        grace: seconds between SIGTERM and SIGKILL for a child that is not wanted any more; 0: SIGKILL at once.
+        streams: stdin, stdout, stderr and pass_fds, as of ``subprocess.Popen``.
+
+    Raises:
+        OSError: when it cannot be started.
+    """
+    child: subprocess.Popen[bytes] | None = None
+    try:
+        with _interrupts_held():
+            child = subprocess.Popen(
+                command(module, *arguments), env={**environment(), **added}, start_new_session=True, **streams
+            )
+        yield child
+    finally:
+        if child is not None:
+            _end(child, grace)
+
+
+def main() -> None:
+    """The child's begin: see ``command``."""
+    parent, module = int(sys.argv[1]), sys.argv[2]
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it went before we could ask to end with it
+        sys.exit(1)
+    del sys.argv[1:3]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+@contextlib.contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Put off what interrupts us: between the fork and our knowing of it, an exception would leave a child behind."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    held: list[int] = []
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    heeded = {number: handler for number, handler in before.items() if callable(handler)}
+    for number in heeded:
+        signal.signal(number, lambda number, frame: held.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in heeded.items():
+            signal.signal(number, handler)
+        for late in held:
+            signal.raise_signal(late)
+
+
+def _end(child: subprocess.Popen[bytes], grace: float) -> None:
+    # The whole session: an engine may have started servers, which must not outlive a child that was ended.
+    waits = {signal.SIGTERM: grace, signal.SIGKILL: _KILLED_SECONDS}
+    try:
+        for number, seconds in waits.items():
+            if seconds:
+                _signal(child, number)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    child.wait(timeout=seconds)
+                    return
+    except BaseException:  # a second Ctrl-C: whoever presses it waits no longer, and still leaves nothing running
+        _signal(child, signal.SIGKILL)
+        raise
+
+
+def _signal(child: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, number)

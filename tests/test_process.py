@@ -1,0 +1,104 @@
+"""Child processes: what they import, and that they go when their parent does, however it goes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from mlperf_registry.process import command, environment, running
+
+ASKED = "import json, numpy, sys; print(json.dumps([numpy.__file__, sys.argv, __name__]))"
+LONG = "import os, time; print(os.getpid(), flush=True); time.sleep(600)"
+PARENT = """
+import subprocess, sys, time
+from mlperf_registry.process import running
+with running("long_child", stdin=subprocess.DEVNULL):
+    time.sleep(600)
+"""
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    """Makes a module that children find, beside a working directory with a numpy.py of the user's."""
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "numpy.py").write_text("raise RuntimeError('mine')")
+    monkeypatch.chdir(tmp_path / "work")
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def make(name: str, text: str) -> None:
+        (tmp_path / f"{name}.py").write_text(text)
+
+    return make
+
+
+def test_a_child_imports_what_its_parent_imports_and_not_what_lies_where_the_user_is(module):
+    import json
+
+    import numpy as np
+
+    module("asked", ASKED)
+    with running("asked", "one", "two", stdout=subprocess.PIPE) as child, child.stdout as answer:
+        found, arguments, name = json.load(answer)
+    assert found == np.__file__
+    assert (Path(arguments[0]).name, *arguments[1:]) == ("asked.py", "one", "two") and name == "__main__"
+
+
+def test_a_parent_that_imports_from_its_working_directory_has_children_that_do(module, monkeypatch):
+    module("asked", ASKED)
+    monkeypatch.setattr(sys, "path", ["", *sys.path])
+    done = subprocess.run(command("asked"), env=environment(), capture_output=True, text=True)
+    assert "RuntimeError: mine" in done.stderr
+
+
+def gone(pid: int) -> bool:
+    stat = Path(f"/proc/{pid}/stat")
+    try:
+        return stat.read_text().rpartition(") ")[2].startswith("Z")
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP])
+def test_a_child_goes_with_its_parent(module, number):
+    module("long_child", LONG)
+    with subprocess.Popen([sys.executable, "-c", PARENT], env=environment(), stdout=subprocess.PIPE) as parent:
+        pid = int(parent.stdout.readline())
+        assert not gone(pid)
+        parent.send_signal(number)
+        parent.wait()
+        for _ in range(50):
+            if gone(pid):
+                return
+            time.sleep(0.1)
+    os.kill(pid, signal.SIGKILL)
+    raise AssertionError("the child outlived its parent")
+
+
+def test_a_child_whose_parent_is_gone_already_does_nothing(module):
+    module("long_child", LONG)
+    words = command("long_child")
+    words[words.index(str(os.getpid()))] = "1"
+    done = subprocess.run(words, env=environment(), capture_output=True, timeout=20)
+    assert (done.returncode, done.stdout) == (1, b"")
+
+
+def test_an_interrupt_between_the_start_and_our_knowing_of_it_leaves_no_child(module, monkeypatch):
+    module("long_child", LONG)
+    started = []
+
+    class Popen(subprocess.Popen):
+        def __init__(self, *arguments, **named):
+            super().__init__(*arguments, **named)
+            started.append(self)
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(subprocess, "Popen", Popen)
+    with pytest.raises(KeyboardInterrupt), running("long_child", stdout=subprocess.DEVNULL):
+        raise AssertionError("nobody should get here")
+    assert started[0].poll() == -signal.SIGKILL
