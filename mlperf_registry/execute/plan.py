@@ -46,6 +46,8 @@ def plan_for(workload: Workload, progress: Progress, *, runs: bool = True) -> Pl
         raise ConfigError(problems)
     if runs and workload.model.weights == "random":
         progress.note("The weights are random: no accuracy run, and only the speed means something.")
+    if runs and workload.runtime.end_on_device:
+        progress.note("runtime.end_on_device has no effect: answers go to host memory all the same.")
     if plan.breaches:
         rules = ", ".join(breach.rule for breach in plan.breaches)
         progress.note(f"Not a submission: rules of {workload.round} that are not kept: {rules}. The report says how.")

@@ -80,6 +80,8 @@ def _identity(round_: Round) -> str:
         f"mlcommons-loadgen with these seeds: {', '.join(round_.loadgen_wheels) or 'no release'}",
         *(f"{_SOURCES[name]}: {where}" for name, where in round_.sources.items()),
     ]
+    if round_.outputs_to_network is not None:
+        facts.append(f"output may stay in device memory: {', '.join(round_.outputs_to_network)}")
     return "\n".join(f"- {fact}" for fact in facts)
 
 

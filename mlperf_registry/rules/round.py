@@ -206,6 +206,10 @@ class Round:
     loadgen_wheels: tuple[str, ...] = knob("Releases of mlcommons-loadgen with these seeds, newest first.")
     scenarios: ScenarioTable = knob("What holds for every benchmark that does not say otherwise.")
     benchmarks: dict[str, BenchmarkRules] = knob("Benchmark to rules.")
+    outputs_to_network: tuple[str, ...] | None = knob(
+        "Benchmarks whose output goes to the network, the others' to a process of the host; absent: not said.",
+        default=None,
+    )
     notes: tuple[str, ...] = knob("What a value cannot say.", default=())
 
     def scenario(self, benchmark: BenchmarkRules | None, scenario: str) -> ScenarioRules:

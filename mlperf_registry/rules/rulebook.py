@@ -260,6 +260,30 @@ def _kv_cache_reuse(case: Case) -> str | None:
     return None if option is None else f"must not let samples share the KV cache, as {option} does: set it to false"
 
 
+def _start_from_device(case: Case) -> str | None:
+    return _unreached(case, "start_from_device_enabled") if case.workload.runtime.start_from_device else None
+
+
+def _end_on_device(case: Case) -> str | None:
+    to_network = case.round.outputs_to_network
+    if to_network is None or not case.workload.runtime.end_on_device:
+        return None
+    if case.workload.benchmark.rules_as not in to_network:
+        name, others = case.workload.benchmark.rules_as, " and ".join(to_network)
+        return f"must be false: the output of {name} must end in host memory; only that of {others} need not"
+    return _unreached(case, "end_on_device_enabled")
+
+
+def _unreached(case: Case, tag: str) -> str | None:
+    system = case.workload.system
+    if tag in system.tags:
+        return None
+    return (
+        f"must be false: nothing says that the network reaches the memory of the accelerators of {system.id}, whose "
+        f"tags lack {tag}"
+    )
+
+
 def _power_limit(case: Case) -> str | None:
     limit = case.workload.power.power_limit
     if limit is None or case.workload.power_setting.name == "MaxQ":
@@ -463,6 +487,22 @@ RULES: tuple[Rule, ...] = (
         check=_kv_cache_reuse,
         reason="Samples come again and again, and each must be computed whole: what one left must not serve another.",
         citation="{rules}, LoadGen Operation, and FAQ, LLM Benchmarks",
+    ),
+    Rule(
+        id="start-from-device",
+        path="runtime.start_from_device",
+        judges="values",
+        check=_start_from_device,
+        reason="Samples must lie where they would come from the network, which reaches few systems' accelerators.",
+        citation="{rules}, LoadGen Operation",
+    ),
+    Rule(
+        id="end-on-device",
+        path="runtime.end_on_device",
+        judges="values",
+        check=_end_on_device,
+        reason="An answer must end where it is wanted: in a process of the host, unless the rules name another place.",
+        citation="{rules}, LoadGen Operation, and Constraints for the Closed division",
     ),
     Rule(
         id="power-limit",

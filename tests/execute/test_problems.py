@@ -108,3 +108,26 @@ def test_a_submission_has_it_in_the_report_of_its_rules(make_workload):
         plan_for(workload, Silent())
     paths = [problem.path for problem in raised.value.problems]
     assert paths[0] == "llm.trtllm_server_urls" and len(paths) > 1
+
+
+END_ON_DEVICE = ("scenario=offline", "backend=tensorrt", "runtime.end_on_device=true")
+
+
+def test_an_output_that_must_end_in_host_memory_is_refused_in_a_submission(make_workload):
+    rate = ("mode=submission", "category=edge", "loadgen.offline_expected_qps=10")
+    with pytest.raises(ConfigError) as raised:
+        plan_for(make_workload("benchmark=resnet50", GPU, *END_ON_DEVICE, *rate), Silent())
+    (problem,) = [found for found in raised.value.problems if found.path == "runtime.end_on_device"]
+    assert "must end in host memory" in problem.message and "LoadGen Operation" in problem.hint
+    untagged = make_workload("benchmark=3d-unet", GPU, *END_ON_DEVICE, *rate)
+    with pytest.raises(ConfigError, match="whose tags lack end_on_device_enabled"):
+        plan_for(untagged, Silent())
+
+
+def test_whoever_may_leave_outputs_in_device_memory_is_told_that_none_are(make_workload):
+    told = Mock()
+    a100s = "system=DGX-A100_A100-SXM-80GBx8"
+    plan = plan_for(make_workload("benchmark=3d-unet", a100s, "scenario=offline", "backend=tensorrt"), told)
+    assert plan.workload.runtime.end_on_device  # as NVIDIA published it
+    assert not any(breach.path.endswith("_device") for breach in plan.breaches)
+    told.note.assert_any_call("runtime.end_on_device has no effect: answers go to host memory all the same.")

@@ -46,6 +46,9 @@ def workload(
     power_limit: float | None = None,
     options: object = None,
     backend_options: object = None,
+    tags: tuple[str, ...] = (),
+    start_from_device: bool = False,
+    end_on_device: bool = False,
     **loadgen: Any,
 ) -> Workload:
     """A workload that keeps every rule, but for what is asked to differ."""
@@ -56,7 +59,7 @@ def workload(
         tuned_round="none",
         division=division,
         category=category,
-        system=System(id="box", devices=("cpu",)),
+        system=System(id="box", devices=("cpu",), tags=tags),
         benchmark=Benchmark(
             id=f"{benchmark}-mini" if mini else benchmark,
             family=benchmark,
@@ -79,7 +82,7 @@ def workload(
         backend=Backend(name="onnxruntime", device="cpu", options=backend_options),
         mode=Mode(name="explore", strict=False),
         builder=Builder(gpu_batch_size=PerComponent({"model": 1}), precision=PerComponent({"model": "fp32"})),
-        runtime=Runtime(),
+        runtime=Runtime(start_from_device=start_from_device, end_on_device=end_on_device),
         loadgen=LoadGen(**loadgen),
         model=Model(path="model.onnx", input_name="input", output_name="output", weights=weights),
         data=Data(path="data", sample_count=sample_count or size),

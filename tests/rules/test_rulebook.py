@@ -25,6 +25,9 @@ MakeWorkload = Callable[..., Workload]
 Values = Mapping[str, Any]
 
 LLM: Values = {"benchmark": "llama2-70b", "target": "k_99_9", "category": "datacenter"}
+UNET: Values = {"benchmark": "3d-unet", "category": "datacenter", "end_on_device": True}
+END: Values = {"tags": ("end_on_device_enabled",)}
+START: Values = {"tags": ("start_from_device_enabled",)}
 SERVER: Values = {"scenario": "server", "category": "datacenter,edge"}
 
 CASES: dict[str, tuple[Values, Values]] = {
@@ -102,6 +105,8 @@ CASES: dict[str, tuple[Values, Values]] = {
         {**LLM, "backend_options": VllmOptions()},
         {**LLM, "backend_options": VllmOptions(enable_prefix_caching=True)},
     ),
+    "start-from-device": ({**START, "start_from_device": True}, {**END, "start_from_device": True}),
+    "end-on-device": ({**UNET, **END}, {**UNET, **START}),
     "power-limit": ({"power_setting": "MaxP"}, {"power_setting": "MaxP", "power_limit": 300.0}),
     "maxq-needs-power": ({"power_setting": "MaxP"}, {"power_setting": "MaxQ", "power_limit": 300.0}),
 }
@@ -168,6 +173,20 @@ def test_equal_issue_is_the_rounds(make_workload: MakeWorkload) -> None:
     settings = attrs.evolve(plan.performance, sample_concatenate_permutation=False)
     case = Case(workload=plan.workload, round=load_round("v6.1"), other_settings=settings)
     assert [breach.rule for breach in breaches(case)] == ["equal-issue"]
+
+
+@pytest.mark.parametrize("scenario", ["offline", "singlestream"])
+@pytest.mark.parametrize("name", [name for name in round_names() if name >= "v1.1"])
+def test_an_output_stays_in_device_memory_only_where_the_round_sends_it_to_the_network(
+    make_workload: MakeWorkload, name: str, scenario: str
+) -> None:
+    cell = {"round": name, "scenario": scenario, "category": "edge", "end_on_device": True, **END}
+    assert broken(make_workload("3d-unet", **cell)) == []
+    (breach,) = make_plan(make_workload("resnet50", **cell)).breaches
+    assert breach.rule == "end-on-device"
+    assert breach.message == (
+        "must be false: the output of resnet50 must end in host memory; only that of 3d-unet need not"
+    )
 
 
 @pytest.mark.parametrize(

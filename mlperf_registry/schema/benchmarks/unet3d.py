@@ -11,7 +11,6 @@ from mlperf_registry.schema.knob import knob
 class UNet3dOptions:
     """``benchmark.options`` of the family ``unet3d``."""
 
-    end_on_device: bool = knob("Leave results in device memory when a query completes.", default=False)
     slice_overlap_patch_kernel_cg_impl: bool = knob(
         "Join overlapping windows with the kernel for cooperative groups.", default=False
     )

@@ -59,6 +59,12 @@ class Runtime:
         default=False,
     )
     start_from_device: bool = knob("Keep samples in device memory before the query.", applies=_STREAMS, default=False)
+    end_on_device: bool = knob(
+        "NVIDIA's switch to leave answers in device memory when a query completes; no effect here, where all go to "
+        "host memory.",
+        applies=_STREAMS,
+        default=False,
+    )
     assume_contiguous: bool = knob(
         "NVIDIA's promise that the samples of a query are neighbours in memory; no effect here, where the look costs "
         "nothing.",
