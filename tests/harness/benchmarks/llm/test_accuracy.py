@@ -71,6 +71,12 @@ def test_rouge_is_rouge_scores_mean_and_its_line_is_read(workload, log, tokens_o
     assert "np." not in result.text
 
 
+def test_a_sample_that_failed_is_worth_nothing(workload, log, tokens_of):
+    result = scored(workload("llama3.1-8b", SUMMARIES), log({0: tokens_of(SUMMARIES[0]["output"]), 1: []}))
+    assert result.values["ROUGE1"] == pytest.approx(50.0)
+    assert result.values["TOKENS_PER_SAMPLE"] == 3.5
+
+
 @pytest.mark.parametrize(("dtype", "told"), [("int32", None), ("int64", None), ("int32", "int32"), ("int64", "int64")])
 def test_number_formats(workload, log, tokens_of, dtype, told):
     answers = {0: tokens_of("the cat sat"), 1: tokens_of("a dog sat on")}
