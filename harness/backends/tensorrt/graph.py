@@ -16,6 +16,8 @@ from mlperf_registry.schema.problem import ConfigError, NotReady, Problem, RunFa
 QUANTISED_OPS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 """Operators that have int8 kernels, and weights as their second input."""
 _QUANTISERS = ("QuantizeLinear", "DequantizeLinear")
+_FORMATS_OF = {"INT8": "int8", "UINT8": "int8", "FLOAT8": "fp8", "FLOAT4": "fp4"}
+"""Beginning of ONNX's name of a number format to that of ``builder.precision``."""
 _QUANTISED_OPSET, _HALF_QUANTISED_OPSET = 13, 19
 """First with a scale for each channel, and first whose scales may be fp16."""
 _SMALLEST_SCALE = 2.0**-14
@@ -85,6 +87,78 @@ def quantised_inputs(model: Any) -> list[str]:
 def is_quantised(model: Any) -> bool:
     """Whether the graph says itself where to quantise."""
     return any(node.op_type in _QUANTISERS for node in model.graph.node)
+
+
+def quantised_formats(model: Any) -> tuple[str, ...]:
+    """Number formats that the graph's own Q/DQ nodes quantise to, as ``builder.precision`` names them, sorted.
+
+    Biases in int32 and weights in int4, which kernels widen before they multiply, are no engine's format.
+    """
+    onnx = import_onnx()
+    kinds = {value.name: value.type.tensor_type.elem_type for value in (*model.graph.input, *model.graph.value_info)}
+    kinds |= {tensor.name: tensor.data_type for tensor in _constants(model).values()}
+    found = set()
+    for node in model.graph.node:
+        if node.op_type not in _QUANTISERS:
+            continue
+        if len(node.input) > 2 and node.input[2]:
+            kind = kinds.get(node.input[2])
+        elif node.op_type == "DequantizeLinear":
+            kind = kinds.get(node.input[0])
+        else:
+            given = (attribute.i for attribute in node.attribute if attribute.name == "output_dtype")
+            kind = next(given, onnx.TensorProto.INT8)  # the libraries' default; ONNX's, uint8, none of them takes
+        name = "" if not kind else str(onnx.TensorProto.DataType.Name(kind))
+        found |= {format for prefix, format in _FORMATS_OF.items() if name.startswith(prefix)}
+    return tuple(sorted(found))
+
+
+def zero_points(model: Any) -> list[str]:
+    """Names of the tensors that the graph's own Q/DQ nodes shift by a zero point other than 0."""
+    onnx = import_onnx()
+    constants = _constants(model)
+    shifted = (
+        node.input[0]
+        for node in model.graph.node
+        if node.op_type in _QUANTISERS and len(node.input) > 2 and node.input[2] in constants
+        if onnx.numpy_helper.to_array(constants[node.input[2]]).astype(np.float32).any()
+    )
+    return list(dict.fromkeys(shifted))
+
+
+def dequantise_biases(model: Any) -> None:
+    """Put float biases in the place of those that the graph dequantises from int32, which the libraries do not take.
+
+    Exact: a bias is then what its DequantizeLinear computes, and libraries add it in float either way.
+    """
+    onnx = import_onnx()
+    constants = _constants(model)
+    for node in list(model.graph.node):
+        if node.op_type != "DequantizeLinear" or any(name and name not in constants for name in node.input):
+            continue
+        if constants[node.input[0]].data_type != onnx.TensorProto.INT32:
+            continue
+        steps, scale, *rest = (onnx.numpy_helper.to_array(constants[name]) for name in node.input if name)
+        axis = next((attribute.i for attribute in node.attribute if attribute.name == "axis"), 1)
+        shape = [1] * steps.ndim
+        if scale.size > 1:
+            shape[axis] = scale.size
+        # In double, since int32 has more digits than float32.
+        zero = rest[0].reshape(shape).astype(np.float64) if rest else 0.0
+        values = (steps - zero) * scale.reshape(shape).astype(np.float64)
+        model.graph.initializer.append(onnx.numpy_helper.from_array(values.astype(scale.dtype), node.output[0]))
+        model.graph.node.remove(node)
+    prune(model)
+
+
+def _constants(model: Any) -> dict[str, Any]:
+    """The graph's weights and the outputs of its Constant nodes, by name."""
+    found = {tensor.name: tensor for tensor in model.graph.initializer}
+    for node in model.graph.node:
+        for attribute in node.attribute:
+            if node.op_type == "Constant" and attribute.name == "value":
+                found[node.output[0]] = attribute.t
+    return found
 
 
 def keep_output(model: Any, name: str | None) -> None:

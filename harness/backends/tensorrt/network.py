@@ -110,9 +110,10 @@ def prepare(model: Any, request: Request, library: Library, cache: CalibrationCa
         cache: ranges; needed for int8 where the graph has no Q/DQ nodes.
 
     Raises:
-        ConfigError: when the library has no such precision, or the cache is of another network.
+        ConfigError: when the library has no such precision, or the graph's own Q/DQ nodes are of another, shift by a
+            zero point, or are needed and absent.
     """
-    quantised = graph.is_quantised(model)
+    quantised, formats = graph.is_quantised(model), graph.quantised_formats(model)
     graph.keep_output(model, request.output_name)
     graph.set_batch(model, request.batch if request.static_batch else None)
     typed = request.strongly_typed or not library.features.precision_flags
@@ -121,8 +122,12 @@ def prepare(model: Any, request: Request, library: Library, cache: CalibrationCa
         raise ConfigError([Problem("builder.strongly_typed", message, hint="builder.strongly_typed=false")])
     if hasattr(library.trt, "int64"):
         graph.narrow_labels(model)
+    flags = () if typed else _flags(request.precision, library)
+    _require_formats(request.precision, formats, library)
+    if quantised:
+        _require_symmetric(model, library)
+        graph.dequantise_biases(model)
     if not typed:
-        flags = _flags(request.precision, library)
         if request.precision != "int8" or quantised:
             return Form(model=model, typed=False, flags=flags)
         assert cache is not None
@@ -133,10 +138,28 @@ def prepare(model: Any, request: Request, library: Library, cache: CalibrationCa
     narrow: dict[str, Literal["fp16", "bf16"]] = {"fp16": "fp16", "bf16": "bf16", "int8": "fp16"}
     if request.precision in narrow and not (quantised and request.precision == "int8"):
         model = graph.cast(model, narrow[request.precision], cast_inputs=request.input_dtype != "fp16")
-    elif request.precision not in ("fp32", "int8") and not quantised:
-        message = f"is {request.precision}, for which {library.title} needs a graph with Q/DQ nodes: quantise it first"
-        raise ConfigError([Problem("builder.precision", message, hint="model.path=QUANTISED.onnx")])
     return Form(model=model, typed=True)
+
+
+def _require_formats(precision: str, formats: tuple[str, ...], library: Library) -> None:
+    """Check that the graph's own Q/DQ nodes are of the precision, so that the engine is what its record says."""
+    if formats and precision not in formats:
+        message = f"is {precision}, and the network's own Q/DQ nodes are {' and '.join(formats)}"
+        raise ConfigError([Problem("builder.precision", message, hint=f"builder.precision={formats[0]}")])
+    if precision in ("fp8", "fp4") and not formats:
+        message = f"is {precision}, for which {library.title} needs a graph with Q/DQ nodes: quantise it first"
+        raise ConfigError([Problem("builder.precision", message, hint="model.path=QUANTISED.onnx")])
+
+
+def _require_symmetric(model: Any, library: Library) -> None:
+    shifted = graph.zero_points(model)
+    if shifted:
+        message = (
+            f"quantises {shifted[0]} with a zero point other than 0, which {library.title} does not take: quantise to "
+            "int8 with symmetric ranges"
+        )
+        hint = 'onnxruntime: quantize_static(..., extra_options={"ActivationSymmetric": True})'
+        raise ConfigError([Problem("model.path", message, hint=hint)])
 
 
 def _flags(precision: str, library: Library) -> tuple[str, ...]:
