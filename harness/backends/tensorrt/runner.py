@@ -86,7 +86,7 @@ class TensorRTRunner:
                 self._devices.append(device)
                 if batch_size > plan.max_batch:
                     raise RunFailed(
-                        f"builder.gpu_batch_size is {batch_size}, and the plan takes batches of up to "
+                        f"{workload.builder.batch_field} is {batch_size}, and the plan takes batches of up to "
                         f"{plan.max_batch}: build it again."
                     )
                 streams = lay_out(

@@ -170,7 +170,13 @@ class Builder:
         Raises:
             NotReady: when nothing sets it, as for a cell that nobody has tuned.
         """
-        size = None if self.gpu_batch_size is None else self.gpu_batch_size.get(component)
+        sizes = self.gpu_batch_size if self.dla_core is None else self.dla_batch_size
+        size = None if sizes is None else sizes.get(component)
         if size is None:
-            raise NotReady(f"Nothing sets the batch size of {component}: give builder.gpu_batch_size.{component}=N.")
+            raise NotReady(f"Nothing sets the batch size of {component}: give {self.batch_field}.{component}=N.")
         return size
+
+    @property
+    def batch_field(self) -> str:
+        """Path of the field that holds the batch sizes: engines built for a DLA have their own."""
+        return "builder.gpu_batch_size" if self.dla_core is None else "builder.dla_batch_size"

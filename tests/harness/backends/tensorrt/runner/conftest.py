@@ -84,6 +84,7 @@ def bench():
         each=None,
         width=2,
         sink=None,
+        builder=None,
     ):
         runtime = {"gpu_indices": tuple(range(gpus)), **(runtime or {})}
         made_gpus = [
@@ -101,7 +102,8 @@ def bench():
         )
         workload = make_workload(scenario, batch_size=batch_size, runtime=runtime)
         backend = Backend(name="tensorrt", device="gpu", options=TensorRTOptions(gather=gather))
-        run = attrs.evolve(run, workload=attrs.evolve(workload, backend=backend))
+        built = attrs.evolve(workload.builder, **(builder or {}))
+        run = attrs.evolve(run, workload=attrs.evolve(workload, backend=backend, builder=built))
 
         def open_gpu(run, number):
             made_gpus[number].attach()

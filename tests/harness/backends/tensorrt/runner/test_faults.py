@@ -12,6 +12,7 @@ from simulated_gpu import MS, SimulatedGpu
 from harness.backends.tensorrt.device import Do
 from harness.loadgen.runner import Ended
 from harness.loadgen.sut import SUT, Answers
+from mlperf_registry.schema.components import PerComponent
 from mlperf_registry.schema.problem import RunFailed
 
 
@@ -191,6 +192,16 @@ def test_samples_that_do_not_fit_the_device_say_what_to_lower(bench):
 def test_a_batch_over_the_profile_is_refused_at_once(bench):
     with pytest.raises(RunFailed, match=r"builder.gpu_batch_size is 16, and the plan takes batches of up to 8"):
         bench(plan={"max_batch": 8})
+
+
+def test_a_plan_for_a_dla_is_held_against_the_dlas_batch_size(bench):
+    dla = {"dla_core": 0, "dla_batch_size": PerComponent({"resnet50": 8})}
+    made = bench(builder=dla, plan={"max_batch": 8, "static_batch": True})
+    made.submit([4, 9])
+    made.runner.drain()
+    assert list(made.sink.outputs.values()) == made.answers([4, 9])
+    with pytest.raises(RunFailed, match=r"builder.dla_batch_size is 8, and the plan takes batches of up to 4"):
+        bench(builder=dla, plan={"max_batch": 4, "static_batch": True})
 
 
 def test_more_streams_than_the_plan_has_profiles_are_refused(bench):
