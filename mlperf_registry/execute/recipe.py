@@ -12,6 +12,7 @@ from mlperf_registry import plugins
 from mlperf_registry.digest import sha256_of
 from mlperf_registry.execute.calibration import find_cache
 from mlperf_registry.execute.device import device_of
+from mlperf_registry.execute.digests import kept_sha256
 from mlperf_registry.execute.host import library_version
 from mlperf_registry.execute.model import find_model, model_digest
 from mlperf_registry.schema.engine import Recipe
@@ -33,8 +34,8 @@ def make_recipe(workload: Workload, scratch: Path | None) -> Recipe:
 
     Raises:
         NotReady: when the benchmark's harness, the model or the engine library is missing, the library does not say its
-            version, the model is not what the library takes or keeps tensors in other files, or the GPU to build for is
-            absent.
+            version, the model is not what the library takes or keeps tensors in other files, or the GPU to build for or
+            a plug-in library is absent.
     """
     plugins.require_harness(workload.benchmark.family)
     plugin = plugins.backend(workload.backend.name)
@@ -57,6 +58,7 @@ def make_recipe(workload: Workload, scratch: Path | None) -> Recipe:
         model_sha256=model_digest(model),
         calibration_path=None if cache is None else str(cache),
         calibration_sha256=None if cache is None else sha256_of(cache),
+        plugin_sha256=_plugin_digests(workload) if "builder.plugin_libraries" in read else (),
         values={path: unstructure(value) for path, (value, _) in read.items()},
         at_default=tuple(path for path, (_, is_default) in read.items() if is_default),
     )
@@ -78,6 +80,7 @@ def expanded_key(recipe: Recipe) -> dict[str, Any]:
         "device": recipe.device,
         "model_sha256": recipe.model_sha256,
         **({} if recipe.calibration_sha256 is None else {"calibration_sha256": recipe.calibration_sha256}),
+        **({"plugin_sha256": list(recipe.plugin_sha256)} if recipe.plugin_sha256 else {}),
         **{path: value for path, value in sorted(recipe.values.items()) if path not in recipe.at_default},
     }
 
@@ -85,6 +88,15 @@ def expanded_key(recipe: Recipe) -> dict[str, Any]:
 def key_of(expanded: dict[str, Any]) -> str:
     """The engine key: 16 hex digits of the SHA-256 of the canonical JSON."""
     return hashlib.sha256(json.dumps(expanded, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:16]
+
+
+def _plugin_digests(workload: Workload) -> tuple[str, ...]:
+    try:
+        return tuple(kept_sha256(Path(path)) for path in workload.builder.plugin_libraries)
+    except OSError as error:
+        raise NotReady(
+            f"builder.plugin_libraries names {error.filename}, which cannot be read ({error.strerror})."
+        ) from error
 
 
 def _require_whole(model: Path) -> None:

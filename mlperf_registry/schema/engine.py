@@ -29,6 +29,10 @@ class Recipe:
         "Absolute path of the INT8 calibration cache; not in the key, its digest is.", default=None
     )
     calibration_sha256: str | None = knob("Digest of that cache.", default=None)
+    plugin_sha256: tuple[str, ...] = knob(
+        "Digests of builder.plugin_libraries, in its order, if the builder reads it; in the key where there are any.",
+        default=(),
+    )
     at_default: tuple[str, ...] = knob("Paths whose value is the field's default; left out of the key.", default=())
 
 

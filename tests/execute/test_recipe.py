@@ -159,3 +159,16 @@ def test_a_build_is_on_the_first_gpu_that_is_named_and_its_key_is_the_same(make_
     other = gpu_recipe(make_workload(*GPU_CELL, "runtime.gpu_indices=[2,3]"), monkeypatch)
     assert (first.gpu_index, other.gpu_index) == (0, 2)
     assert expanded_key(first) == expanded_key(other)
+
+
+def test_another_plugin_library_at_the_same_path_is_another_engine(make_workload, monkeypatch, tmp_path):
+    library = tmp_path / "libmine.so"
+    workload = make_workload(*GPU_CELL, f"builder.plugin_libraries=[{library}]")
+    with pytest.raises(NotReady, match=r"plugin_libraries names .*libmine\.so, which cannot be read \(No such file"):
+        gpu_recipe(workload, monkeypatch)
+    keys = []
+    for content in (b"one", b"two"):
+        library.write_bytes(content)
+        keys.append(expanded_key(gpu_recipe(workload, monkeypatch)))
+    assert {path for path in keys[0] if keys[0][path] != keys[1][path]} == {"plugin_sha256"}
+    assert "plugin_sha256" not in expanded_key(gpu_recipe(make_workload(*GPU_CELL), monkeypatch))
