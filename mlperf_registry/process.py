@@ -20,6 +20,8 @@ from typing import Any
 
 _START = "import sys; sys.path[:] = filter(None, sys.path); from mlperf_registry.process import main; main()"
 _PR_SET_PDEATHSIG = 1
+_NOBODY = 0
+"""In place of a parent's process id."""
 _KILLED_SECONDS = 5.0
 """After SIGKILL; a process that the kernel holds takes longer, and nobody can help it."""
 _NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -28,9 +30,9 @@ _NOTHING: Mapping[str, str] = MappingProxyType({})
 def command(module: str, *arguments: str) -> list[str]:
     """The command line of a child that runs ``module`` as ``python -m`` does; it goes with ``environment()``.
 
-    The child ends when the thread that starts it does, at the latest: the kernel kills it then, whatever it is at.
+    Such a child sees to its own end; one that is ``running`` need not.
     """
-    return [sys.executable, "-c", _START, str(os.getpid()), module, *arguments]
+    return _command(_NOBODY, module, *arguments)
 
 
 def environment() -> dict[str, str]:
@@ -44,7 +46,9 @@ def running(
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A child process that runs ``module``, in a session of its own; all of that is gone at the end, however it comes.
 
-    Its own session, since Ctrl-C then reaches the parent alone, which ends the child in order.
+    Its own session, since Ctrl-C then reaches the parent alone, which ends the child in order. Where the parent has no
+    time for that (SIGKILL), the kernel kills the child, whatever it is at. To the kernel the parent is the thread that
+    started the child: the ``with`` must end on that thread.
 
     Args:
         module: what it runs.
@@ -60,7 +64,10 @@ def running(
     try:
         with _interrupts_held():
             child = subprocess.Popen(
-                command(module, *arguments), env={**environment(), **added}, start_new_session=True, **streams
+                _command(os.getpid(), module, *arguments),
+                env={**environment(), **added},
+                start_new_session=True,
+                **streams,
             )
         yield child
     finally:
@@ -69,14 +76,19 @@ def running(
 
 
 def main() -> None:
-    """The child's begin: see ``command``."""
+    """The child's begin: tie it to its parent where there is one to be tied to, then be the module."""
     parent, module = int(sys.argv[1]), sys.argv[2]
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it went before we could ask to end with it
-        sys.exit(1)
+    if parent != _NOBODY:
+        if sys.platform == "linux":
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it went before we could ask to end with it
+            sys.exit(1)
     del sys.argv[1:3]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+def _command(parent: int, module: str, *arguments: str) -> list[str]:
+    return [sys.executable, "-c", _START, str(parent), module, *arguments]
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -80,12 +81,23 @@ def test_a_child_goes_with_its_parent(module, number):
     raise AssertionError("the child outlived its parent")
 
 
-def test_a_child_whose_parent_is_gone_already_does_nothing(module):
+def test_a_child_whose_parent_was_gone_before_it_began_does_nothing(module, monkeypatch):
     module("long_child", LONG)
-    words = command("long_child")
-    words[words.index(str(os.getpid()))] = "1"
-    done = subprocess.run(words, env=environment(), capture_output=True, timeout=20)
-    assert (done.returncode, done.stdout) == (1, b"")
+    monkeypatch.setattr(os, "getpid", lambda: 1)
+    with running("long_child", stdout=subprocess.PIPE) as child, child.stdout as answer:
+        assert (answer.read(), child.wait()) == (b"", 1)
+
+
+def test_a_child_that_sees_to_its_own_end_outlives_the_thread_that_started_it(module):
+    module("asked", "import sys, time; sys.stdin.read(); print('here')")
+    streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    children = []
+    thread = threading.Thread(
+        target=lambda: children.append(subprocess.Popen(command("asked"), env=environment(), **streams))
+    )
+    thread.start()
+    thread.join()
+    assert children[0].communicate("go on", timeout=20)[0] == "here\n"
 
 
 def test_an_interrupt_between_the_start_and_our_knowing_of_it_leaves_no_child(module, monkeypatch):
