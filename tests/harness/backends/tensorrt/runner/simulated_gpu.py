@@ -198,6 +198,7 @@ class SimulatedGpu:
             is_kernel = step.do in (Do.GATHER_KERNEL, Do.KERNEL)
             engine = COMPUTE if is_kernel else COPY_IN
             assert step.object == (77 if is_kernel else 0)
+            assert not is_kernel or step.source % 16 == 0, "misaligned address"
             slots = view(step.slots, 8 * step.rows).view(np.int64)
             to, source, size = step.to, step.source, step.row_bytes
 
