@@ -247,6 +247,9 @@ OUR_BACKENDS = {
     )
 }
 
+HARNESSES = ("native",)
+"""Options of the axis harness that this version can run; the others are there for what was published with them."""
+
 P = TypeVar("P", BenchmarkPlugin, BackendPlugin)
 
 
@@ -359,6 +362,22 @@ def require_harness(family: str) -> BenchmarkPlugin:
             "explained and compared, not run. benchmark=resnet50-mini runs everywhere."
         )
     return plugin
+
+
+def require_runnable(workload: Workload) -> None:
+    """Check that this version has the code to run a workload, whatever else may be missing.
+
+    Raises:
+        ConfigError, NotReady: as ``require_harness``.
+        NotReady: when it has no such harness as the cell names.
+    """
+    require_harness(workload.benchmark.family)
+    name = workload.harness.name
+    if name not in HARNESSES:
+        raise NotReady(
+            f"This version has no harness {name}: what was published with it can be listed, explained and compared, "
+            "not run. Choose harness=native."
+        )
 
 
 def open_dataset(workload: Workload, scratch: Path | None) -> Any:

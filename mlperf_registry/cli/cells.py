@@ -104,7 +104,7 @@ class Relatives:
             self._nearest[key] = self._find(*key)
         return {
             "relative": self._nearest[key] if state == "untuned" else None,
-            "harness_code": self._is_runnable(cell.benchmark),
+            "harness_code": cell.harness in plugins.HARNESSES and self._is_runnable(cell.benchmark),
         }
 
     def _is_runnable(self, benchmark: str) -> bool:

@@ -26,8 +26,8 @@ def plan_for(workload: Workload, progress: Progress, *, runs: bool = True) -> Pl
         runs: whether LoadGen is to run, so that a submission must state its rate; an engine is built without one.
 
     Raises:
-        ConfigError: with what the backend cannot be as it is configured, and in submission with every breach and a
-            missing rate.
+        ConfigError: with what the backend cannot be as it is configured, and in submission with every breach, a harness
+            that this version lacks and a missing rate.
     """
     problems = list(plugins.problems_of(workload))
     plan = make_plan(workload)
@@ -39,6 +39,15 @@ def plan_for(workload: Workload, progress: Progress, *, runs: bool = True) -> Pl
             Problem(breach.path, f"{breach.message}. {breach.reason}", hint=f"rule {breach.rule}, {breach.citation}")
             for breach in plan.breaches
         ]
+        name = workload.harness.name
+        if runs and name not in plugins.HARNESSES:
+            problems.append(
+                Problem(
+                    "harness",
+                    f"this version has no harness {name}, so nothing can be submitted with it",
+                    hint="choose harness=native",
+                )
+            )
         unstated = rate_problem(plan) if runs else None
         if unstated is not None:
             problems.append(unstated)

@@ -18,9 +18,10 @@ def require_ready(workload: Workload, deviceless: str | None = None) -> None:
         deviceless: that its system has no device for it, if so; leads the report.
 
     Raises:
-        NotReady: with everything that is missing.
+        NotReady: with everything that is missing; with nothing else where there is no code to run it.
         ConfigError: when options of model or data contradict each other, or this machine lacks what numa_config names.
     """
+    plugins.require_runnable(workload)  # first and alone: nobody shall fetch a model for what cannot run
     require_numa(workload)
     lacks = [] if deviceless is None else [deviceless]
     for requirement in (_find_library, _find_model, _open_data):

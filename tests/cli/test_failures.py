@@ -61,3 +61,19 @@ def test_a_missing_module_is_no_riddle(mlperf, failing):
     answer = mlperf("run")
     assert answer.code == 3
     assert "onnxruntime" in answer.err
+
+
+def test_a_harness_that_only_published_results_have_is_not_run_in_another_s_name(mlperf):
+    words = ("benchmark=resnet50", "harness=triton", "model.weights=random", "loadgen.min_duration=2s")
+    answer = mlperf("run", "--json", *words)
+    assert answer.code == 3
+    assert answer.json["error"]["message"].startswith("This version has no harness triton: ")
+    assert "Choose harness=native." in answer.err
+
+
+def test_a_benchmark_without_code_says_so_before_it_asks_for_a_model(mlperf):
+    answer = mlperf("run", "benchmark=bert")
+    assert answer.code == 3
+    said = answer.err.splitlines()[-1]
+    assert said.startswith("This version has no harness for benchmarks of the family bert")
+    assert "MLPERF_SCRATCH_PATH" not in answer.err

@@ -126,3 +126,17 @@ def test_files_that_cannot_be_read_hide_no_others(mlperf, tmp_path):
     messages = [problem["message"] for problem in answer.json["problems"]]
     assert len(messages) == 2
     assert "no valid YAML" in messages[0] and "no cell reaches this file" in messages[1]
+
+
+@pytest.mark.parametrize("harness", ["triton", "hetero_mig"])
+def test_what_was_published_with_another_harness_composes_and_is_no_submission(mlperf, harness):
+    cell = ("benchmark=resnet50", "system=L4x1", "category=edge", f"harness={harness}")
+    assert mlperf("validate", *cell).code == 0
+    answer = mlperf("validate", "mode=submission", "loadgen.offline_expected_qps=500", "--json", *cell)
+    assert answer.code == 2
+    assert [problem["path"] for problem in answer.json["problems"]] == ["harness"]
+    assert f"this version has no harness {harness}" in answer.err
+    listed = mlperf(
+        "list", "cells", "--json", "state=*", "scenario=offline", "accuracy_target=0.99", *cell[:2], cell[3]
+    )
+    assert {row["harness_code"] for row in listed.json} == {False}
