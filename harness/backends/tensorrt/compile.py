@@ -21,7 +21,7 @@ from harness.backends.tensorrt.plan import load_plugins
 from harness.backends.tensorrt.record import RECORD_SCHEMA, PlanRecord, PlanTensor, write_record
 from harness.backends.tensorrt.timing import TimingCache
 from mlperf_registry.schema.engine import Recipe
-from mlperf_registry.schema.problem import ConfigError, Problem, RunFailed
+from mlperf_registry.schema.problem import ConfigError, NotReady, Problem, RunFailed
 
 Report = Callable[[str], None]
 """Told how far the build is, in a few words."""
@@ -32,7 +32,8 @@ def compile_plan(recipe: Recipe, path: Path, report: Report) -> None:
 
     Raises:
         ConfigError: for what the library does not build, every problem of a kind at once.
-        NotReady: when the library, the GPU or the calibration cache is missing, or CUDA's GPU is not the recipe's.
+        NotReady: when the library, the GPU, the DLA or the calibration cache is missing, or CUDA's GPU is not the
+            recipe's.
         RunFailed: when the network does not parse or the build fails.
     """
     started, folder = time.monotonic(), path.parent
@@ -41,6 +42,8 @@ def compile_plan(recipe: Recipe, path: Path, report: Report) -> None:
     library = open_library(recipe.backend, on_gpu=target is None)
     if target is not None and not library.features.compute_capability:
         raise _lacks(library, "builder.compute_capability", "builds only for the GPU that is here")
+    if recipe.values.get("builder.version_compatible") and not library.features.version_compatible:
+        raise _lacks(library, "builder.version_compatible", "builds only for its own version")
     gpu = None
     if target is None:
         gpu = require_gpu(recipe.gpu_index)
@@ -66,6 +69,8 @@ def compile_plan(recipe: Recipe, path: Path, report: Report) -> None:
         max_batch=request.batch,
         static_batch=request.static_batch,
         profiles=request.profiles,
+        version_compatible=bool(recipe.values.get("builder.version_compatible")),
+        dla_core=recipe.values.get("builder.dla_core"),
         tensors=tuple(_with_scale(tensor, cache) for tensor in tensors),
         seconds=round(time.monotonic() - started, 3),
     )
@@ -89,6 +94,7 @@ def _build(
     timing = TimingCache(folder.parent, library, device, request.precision) if library.features.timing_cache else None
     while True:
         builder = library.make("Builder")
+        _require_dla(library, builder, recipe.values.get("builder.dla_core"))
         # The parser owns weights that the network refers to.
         made, parser = network.parse(library, builder, form, recipe.model_path)
         network.set_tensors(library, made, request, form)
@@ -144,6 +150,15 @@ def _configure(library: Library, config: Any, values: Mapping[str, Any], form: F
         config.default_device_type = trt.DeviceType.DLA
         config.DLA_core = core
         config.set_flag(flags.GPU_FALLBACK)
+
+
+def _require_dla(library: Library, builder: Any, core: int | None) -> None:
+    there = getattr(builder, "num_DLA_cores", 0)
+    if core is not None and library.features.dla and core >= there:
+        raise NotReady(
+            f"builder.dla_core is {core}, counted from 0, and {library.title} finds {there} DLAs here: name one of "
+            "them, or leave it out to build for the GPU."
+        )
 
 
 def _set_tactic_sources(library: Library, config: Any, sources: tuple[str, ...]) -> None:

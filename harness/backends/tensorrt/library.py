@@ -42,6 +42,8 @@ class Features:
     """Timings of tactics can be kept between builds, and are of use."""
     optimization_level: bool
     """The effort of a build can be chosen."""
+    version_compatible: bool
+    """Later versions can load a plan, where it is built for that."""
     dla: bool
     """Layers can be put on a DLA."""
     engine_validity: bool
@@ -122,6 +124,8 @@ def _features(name: str, trt: Any) -> Features:
         # A library that builds for absent GPUs times nothing: its cache would stay empty.
         timing_cache=hasattr(config, "create_timing_cache") and not compute_capability,
         optimization_level=hasattr(config, "builder_optimization_level"),
+        # The other library has the flag too, and not the lean runtime that such a plan must hold.
+        version_compatible=hasattr(trt.BuilderFlag, "VERSION_COMPATIBLE") and name == "tensorrt",
         dla=hasattr(config, "DLA_core") and name == "tensorrt",
         engine_validity=hasattr(trt.Runtime, "get_engine_validity"),
     )

@@ -95,7 +95,9 @@ class Builder:
         default=None,
     )
     version_compatible: bool = knob(
-        "Let later minor versions of the library load the engine.", applies=_TENSORRT, default=False
+        "Let later versions of the library load the engine, as far as NVIDIA says which; full TensorRT only.",
+        applies=Applies(backends=("tensorrt",)),
+        default=False,
     )
     plugin_libraries: tuple[str, ...] = knob(
         "Shared libraries with layers of your own, absolute paths.", applies=_TENSORRT, default=()

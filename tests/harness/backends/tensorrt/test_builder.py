@@ -140,6 +140,7 @@ def test_int8_without_a_cache_is_not_ready(build):
         ({"builder__input_format": "chw32"}, "builder.input_format"),
         ({"builder__tactic_sources": ["cudnn"]}, "builder.tactic_sources"),
         ({"builder__precision": "fp8"}, "builder.precision"),
+        ({"builder__version_compatible": True}, "builder.version_compatible"),
         ({"builder__gpu_batch_size": None}, "builder.gpu_batch_size"),
         ({"builder__dla_core": 0, "builder__dla_batch_size": 8}, "builder.dla_core"),
         ({"model__output_name": "nothing"}, "model.output_name"),
