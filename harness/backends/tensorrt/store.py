@@ -91,22 +91,12 @@ class Store:
         return pinned
 
     def _column(self, columns: Mapping[str, Column | Ragged], tensor: PlanTensor) -> Column:
-        # An only column is the only input's, whatever the model calls it.
-        alone = len(columns) == len(self._inputs) == 1
-        column = next(iter(columns.values())) if alone else columns.get(tensor.name)
-        if column is None:
-            there = ", ".join(columns) or "nothing"
-            raise RunFailed(f"The data set has {there}, and the engine takes {tensor.name}.")
-        if isinstance(column, Ragged):
+        column = columns[tensor.name]
+        assert not isinstance(column, Ragged), "samples are in the engine's form, see harness.backends.tensorrt.inputs"
+        if column.dtype != tensor.dtype or column.shape[1:] != tensor.row_shape:
             raise RunFailed(
-                f"The samples of {tensor.name} differ in length, and this engine takes batches of one shape."
-            )
-        row_bytes = column.nbytes // max(1, len(column))
-        if row_bytes != tensor.row_bytes or column.dtype.itemsize != np.dtype(tensor.dtype).itemsize:
-            raise RunFailed(
-                f"A sample of {tensor.name} is {column.dtype} {list(column.shape[1:])}, {row_bytes} bytes, and the "
-                f"engine takes {tensor.dtype} {list(tensor.row_shape)}, {tensor.row_bytes} bytes: builder.input_dtype "
-                "and builder.input_format must be those that the samples are prepared for."
+                f"A sample of {tensor.name} is {column.dtype} {list(column.shape[1:])}, and the engine takes "
+                f"{tensor.dtype} {list(tensor.row_shape)}: load samples in the engine's form."
             )
         return column
 

@@ -209,13 +209,6 @@ def test_more_streams_than_the_plan_has_profiles_are_refused(bench):
         bench(runtime={"gpu_inference_streams": 2})
 
 
-def test_samples_in_another_form_than_the_engines_are_refused(bench):
-    with pytest.raises(
-        RunFailed, match=r"A sample of number is int64 \[2\], 16 bytes, and the engine takes int64 \[3\]"
-    ):
-        bench(plan={"row": (3,)})
-
-
 def test_close_waits_for_what_is_on_its_way(bench):
     made = bench(gpu={"execute_ns": 5 * MS})
     for _ in range(3):

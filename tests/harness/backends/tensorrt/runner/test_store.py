@@ -8,6 +8,7 @@ from simulated_gpu import SimulatedGpu, view
 
 from harness.backends.tensorrt.record import PlanTensor
 from harness.backends.tensorrt.store import Store
+from mlperf_registry.schema.problem import RunFailed
 
 SAMPLES = np.arange(24, dtype=np.int32).reshape(3, 8)
 INPUT = PlanTensor(name="number", is_input=True, dtype="int32", shape=(8,))
@@ -29,3 +30,9 @@ def test_samples_begin_where_the_gather_kernel_can_read_them(gpu, offset, on_dev
     assert address % 16 == 0
     assert (address == column.ctypes.data) == (not on_device and offset == 0)
     assert (view(address, SAMPLES.nbytes) == SAMPLES.view(np.uint8).reshape(-1)).all()
+
+
+@pytest.mark.parametrize("samples", [SAMPLES[:, :7], SAMPLES.astype(np.float32), SAMPLES.reshape(3, 2, 4)])
+def test_samples_in_another_form_than_the_engines_are_refused(gpu, samples):
+    with pytest.raises(RunFailed, match=r"A sample of number is \w+ \[.*\], and the engine takes int32 \[8\]"):
+        Store([gpu], [INPUT], on_device=False).hold({"number": samples})
