@@ -99,9 +99,9 @@ def play_ours(test: LoadGenTest, folder: Path, *, queued: bool) -> None:
         batch_size=BATCH,
         direct=test.settings.scenario in ONE_QUERY_AT_A_TIME and not queued,
         answers=Answers.to_loadgen(),
-        capacity=expected_samples(test, SAMPLES),
     )
     runner.open(None, qsl, sut)
+    sut.restart(Answers.to_loadgen(), expected_samples(test, SAMPLES))
     play(sut, qsl, test, folder)
     sut.stop()
     assert not sut.failures, sut.failures

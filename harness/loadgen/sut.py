@@ -65,12 +65,11 @@ class SUT:
         hold_ns: int = 0,
         direct: bool = False,
         answers: Answers,
-        capacity: int = 0,
         token_counts: bool = False,
         first_tokens: bool = False,
         respond: Callable[[Any], Rows] | None = None,
     ) -> None:
-        self.samples = Samples(capacity)
+        self.samples = Samples()
         self.broken: Exception | None = None
         """What ended the runner's or the QSL's work; every later sample fails at once."""
         self.on_broken: Callable[[], None] = lambda: None
@@ -108,7 +107,12 @@ class SUT:
             return [f"{reason} ({count} sample{'' if count == 1 else 's'})" for reason, count in self._reasons.items()]
 
     def restart(self, answers: Answers, capacity: int) -> None:
-        """Number samples from 0 again and answer elsewhere; only while every sample issued is answered."""
+        """Number samples from 0 again and answer elsewhere; only while every sample issued is answered.
+
+        Args:
+            answers: who is told of completed samples from now on.
+            capacity: samples that are expected, which memory is reserved for.
+        """
         self._base = self._batcher.issued
         runner = self._runner
         at_once = self._direct and not self._first_tokens and isinstance(runner, AtOnce)
