@@ -112,10 +112,12 @@ class TensorRTRunner:
                 break
         in_place = runtime.start_from_device
         if runtime.use_direct_host_access:
-            if all(device.shares_memory for device in self._devices):
-                in_place = True
-            else:
+            if not all(device.shares_memory for device in self._devices):
                 _log("runtime.use_direct_host_access has no effect: a GPU here has memory of its own.")
+            else:
+                in_place = True
+                if any(worker.captured for worker in self._workers):
+                    _log("runtime.use_direct_host_access has no effect with runtime.use_graphs: graphs copy samples.")
         self._in_place = in_place
         self._store = Store(self._devices, self._workers[0].tensors.inputs, on_device=runtime.start_from_device)
         self._qsl = qsl

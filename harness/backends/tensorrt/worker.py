@@ -74,7 +74,7 @@ class Worker:
         )
         self._reports = reports
         self._bind = bind
-        self._captured = False
+        self.captured = False
         """Whether lanes execute graphs."""
         self._threads: list[threading.Thread] = []
         self._inbox: SimpleQueue[tuple[Lane, Ids, Slots] | None] | None = None
@@ -146,7 +146,7 @@ class Worker:
             for lane in self.lanes:
                 lane.give_up_graphs()
             return f"runtime.use_graphs has no effect: no graph could be captured. {error}"
-        self._captured = True
+        self.captured = True
         return None
 
     def choose_way(self, wanted: str, count: int) -> Choice:
@@ -169,7 +169,7 @@ class Worker:
             row_bytes,
             lambda way: self._seconds(way, batches),
             batch,
-            whole_graphs=self.streams.inline and self._captured,
+            whole_graphs=self.streams.inline and self.captured,
         )
         self.gather_by(choice.way)
         return choice

@@ -265,6 +265,22 @@ class TestSamplesInPlace:
             assert len(spans(made.gpu, COPY_IN)) == copies
         assert ("use_direct_host_access has no effect" in capfd.readouterr().err) == (not shares)
 
+    @pytest.mark.parametrize("capturable", [True, False])
+    def test_graphs_do_without_direct_access_and_say_so(self, bench, capturable, capfd):
+        made = bench(
+            runtime={"use_direct_host_access": True, "use_graphs": True},
+            width=32,
+            gpu={"shares_memory": True},
+            plan={"capturable": capturable},
+        )
+        made.submit(range(4))
+        made.runner.drain()
+        assert list(made.sink.outputs.values()) == made.answers(range(4))
+        said = capfd.readouterr().err
+        assert ("use_direct_host_access has no effect with runtime.use_graphs" in said) == capturable
+        if capturable:
+            assert len(spans(made.gpu, COPY_IN)) == 1
+
     def test_direct_access_that_has_no_effect_leaves_samples_on_the_device_in_place(self, bench):
         made = bench(runtime={"start_from_device": True, "use_direct_host_access": True}, width=32)
         made.submit(range(8, 24))
