@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.backends.tensorrt.gpu import Gpu
+from harness.backends.tensorrt.gpu import DeviceMemory, Gpu
 from mlperf_registry.schema.problem import NotReady, RunFailed
 
-_MIB = 1 << 20
+_UNITS = {"GiB": 1 << 30, "MiB": 1 << 20, "KiB": 1 << 10}
 
 
 def take_gpu(index: int, gpu: Gpu, wanted: str) -> None:
@@ -54,14 +54,35 @@ def _is_another(index: int, gpu: Gpu, wanted: str) -> bool:
     return int(error) != 0 or not integrated
 
 
-def free_memory() -> str | None:
-    """Device memory that is free now, as ``512.0 of 81,920.0 MiB are free``; None where there is no GPU to ask."""
-    runtime = _runtime()
-    try:
-        error, free, total = runtime.cudaMemGetInfo()
-    except RuntimeError:  # cuda-python found no driver
-        return None
-    return None if int(error) != 0 else f"{free / _MIB:,.1f} of {total / _MIB:,.1f} MiB are free"
+def memory_cure(said: str, workspace: int | None, memory: DeviceMemory | None) -> str:
+    """What to change after a build that failed for want of memory, a sentence; empty where that was not why.
+
+    Args:
+        said: the library's words.
+        workspace: bytes of builder.workspace_size; None where it is not set.
+        memory: what the GPU has; None where none is here, or it does not say.
+    """
+    words = said.lower()
+    # Full TensorRT does not always tell a limit that no kernel keeps from a layer that has none.
+    if workspace is not None and ("workspace" in words or "could not find any implementation" in words):
+        surely = "is" if "workspace" in words else "may be"
+        return (
+            f"builder.workspace_size of {_size(workspace)} {surely} too small: raise it, or leave it out, and the "
+            "builder may use all device memory."
+        )
+    if "memory" not in words and "workspace" not in words:
+        return ""
+    asked = "all device memory" if workspace is None else _size(workspace)
+    free = "" if memory is None else f", and {memory} now"
+    return (
+        f"The workspace was {asked}{free}: lower builder.gpu_batch_size, set builder.workspace_size to less than what "
+        "is free, or end what else uses the GPU."
+    )
+
+
+def _size(size: int) -> str:
+    unit, of = next(((unit, of) for unit, of in _UNITS.items() if size >= of), ("B", 1))
+    return f"{size / of:.1f} {unit}" if of > 1 else f"{size} B"
 
 
 def is_shared(index: int) -> bool | None:

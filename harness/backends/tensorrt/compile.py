@@ -10,9 +10,9 @@ from typing import Any
 import attrs
 
 from harness.backends.tensorrt import fusion, graph, network
-from harness.backends.tensorrt.build_gpu import take_gpu
+from harness.backends.tensorrt.build_gpu import memory_cure, take_gpu
 from harness.backends.tensorrt.calibration import CalibrationCache, read_cache
-from harness.backends.tensorrt.gpu import require_gpu
+from harness.backends.tensorrt.gpu import device_memory, require_gpu
 from harness.backends.tensorrt.inspection import write_inspection
 from harness.backends.tensorrt.library import Library, open_library
 from harness.backends.tensorrt.monitor import make_monitor
@@ -187,14 +187,10 @@ def _set_target(library: Library, config: Any, target: float) -> None:
 
 def _failure(library: Library, values: Mapping[str, Any]) -> RunFailed:
     failure = library.failed("built no engine")
-    if "memory" not in str(failure).lower():
-        return failure
-    limit = values.get("builder.workspace_size")
-    asked = "all device memory" if limit is None else f"{limit / 2**30:.1f} GiB"
-    return RunFailed(
-        f"{failure} The workspace was {asked}: lower builder.gpu_batch_size, or set builder.workspace_size to what is "
-        "free."
-    )
+    # What a GPU that is here has is no matter to a build for another one.
+    memory = device_memory() if values.get("builder.compute_capability") is None else None
+    cure = memory_cure(str(failure), values.get("builder.workspace_size"), memory)
+    return RunFailed(f"{str(failure).rstrip('.')}. {cure}") if cure else failure
 
 
 def _tensors(library: Library, made: Any, request: Request) -> list[PlanTensor]:

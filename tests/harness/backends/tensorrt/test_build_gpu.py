@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.backends.tensorrt import build_gpu
-from harness.backends.tensorrt.gpu import Gpu
+from harness.backends.tensorrt.gpu import DeviceMemory, Gpu
 from mlperf_registry.schema.problem import NotReady, RunFailed
 
 runtime = pytest.importorskip("cuda.bindings.runtime", reason="GPUs are asked through cuda-python")
@@ -15,7 +15,7 @@ OK = runtime.cudaError_t.cudaSuccess
 
 
 class Cuda:
-    """CUDA's runtime, of two discrete GPUs of which 512 MiB are free."""
+    """CUDA's runtime, of two discrete GPUs."""
 
     cudaDeviceAttr = runtime.cudaDeviceAttr
 
@@ -30,9 +30,6 @@ class Cuda:
     def cudaDeviceGetAttribute(self, attribute, index):
         assert attribute == runtime.cudaDeviceAttr.cudaDevAttrIntegrated
         return OK, self.integrated
-
-    def cudaMemGetInfo(self):
-        return self.error, 512 << 20, 81920 << 20
 
 
 @pytest.fixture
@@ -77,3 +74,30 @@ def test_a_gpu_that_cannot_be_used_is_a_sentence(cuda):
     cuda(error=runtime.cudaError_t.cudaErrorDevicesUnavailable)
     with pytest.raises(RunFailed, match=r"does not use GPU 1 \(cudaErrorDevicesUnavailable\)"):
         build_gpu.take_gpu(1, H100, "NVIDIA H100, compute capability 9.0")
+
+
+FREE = DeviceMemory(512 << 20, 81920 << 20)
+SMALL = "Myelin (no tactics to implement the operation within workspace limit. Consider increase the allowed workspace)"
+SHORT = "Requested amount of GPU memory (1073741824 bytes) could not be allocated"
+NONE = "Could not find any implementation for node conv1"
+
+
+@pytest.mark.parametrize(
+    ("said", "workspace", "memory", "expected"),
+    [
+        (SMALL, 1024, FREE, "builder.workspace_size of 1.0 KiB is too small: raise it"),
+        (NONE, 64 << 20, None, "builder.workspace_size of 64.0 MiB may be too small: raise it"),
+        (
+            SHORT,
+            None,
+            FREE,
+            "The workspace was all device memory, and 512.0 of 81,920.0 MiB are free now: lower builder.gpu_batch_size",
+        ),
+        (SHORT, 2 << 30, None, "The workspace was 2.0 GiB: lower builder.gpu_batch_size, set builder.workspace_size"),
+        (NONE, None, FREE, ""),
+        ("Internal error", 1024, FREE, ""),
+    ],
+)
+def test_a_build_that_memory_fails_says_which_field_to_change(said, workspace, memory, expected):
+    cure = build_gpu.memory_cure(said, workspace, memory)
+    assert cure.startswith(expected) and bool(cure) == bool(expected)

@@ -152,6 +152,13 @@ def test_what_is_not_built_names_its_field(build, changes, path):
     assert [problem.path for problem in refusal.value.problems] == [path]
 
 
+def test_a_workspace_that_no_kernel_keeps_to_names_its_field(build):
+    with pytest.raises(
+        RunFailed, match=r"built no engine: .*builder\.workspace_size of 1\.0 KiB is too small: raise it"
+    ):
+        build(builder__workspace_size=1024)
+
+
 def test_a_builder_that_crashes_is_a_sentence(build, monkeypatch, tmp_path):
     monkeypatch.setattr("harness.backends.tensorrt.builder._MODULE", "harness.no_such_module")
     with pytest.raises(RunFailed, match=r"ended with exit code 1 and no engine.*no_such_module"):
