@@ -1,13 +1,15 @@
 """The engine cache: an engine is built once per key, by one process, and never used damaged.
 
-``<build>/engines/<system>/<benchmark>/<key>/`` holds the engine file and ``engine-key.json``: the expanded key, so that
-a miss explains itself, and the file's digest, so that damage is seen.
+``<build>/engines/<system>/<benchmark>/<key>/`` holds what the builder made and ``engine-key.json``: the expanded key,
+so that a miss explains itself, and the digest of every file, so that damage is seen. What comes and goes lies beside
+it, under names that begin with a dot and the key.
 """
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import json
 import os
 import shutil
@@ -18,13 +20,16 @@ from typing import Any
 
 from mlperf_registry import plugins
 from mlperf_registry.atomic import write_json
-from mlperf_registry.digest import sha256_of
+from mlperf_registry.execute.digests import kept_sha256
 from mlperf_registry.execute.recipe import expanded_key, key_of
 from mlperf_registry.execute.room import require_room
 from mlperf_registry.schema.engine import Engine, Recipe
 from mlperf_registry.schema.problem import RunFailed
 
 _RECORD = "engine-key.json"
+_LOCK_SUFFIX = ".lock"
+_LOG = "build.log"
+"""Of no use to a runner, so that it may be cut, annotated or removed."""
 
 
 def engine_folder(build_dir: Path, system: str, benchmark: str) -> Path:
@@ -37,17 +42,15 @@ def find_engine(folder: Path, recipe: Recipe) -> Engine | str:
     expanded = expanded_key(recipe)
     key = key_of(expanded)
     home = folder / key
-    if not home.is_dir():
-        return _explain_miss(folder, expanded)
     try:
-        record = json.loads((home / _RECORD).read_text())
-        file, digest = record["file"], record["sha256"]
-        found = sha256_of(home / file)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        return f"the cached engine {key} is damaged ({error})"
-    if found != digest:
-        return f"the cached engine {key} is damaged: {file} does not have the digest that it was built with"
-    return Engine(key=key, path=str(home), file=file, sha256=digest, reused=True, why=f"engine {key} is in the cache")
+        if not home.is_dir():
+            return _explain_miss(folder, expanded)
+        record = _sound_record(home, key)
+    except OSError as error:
+        record = f"{Path(error.filename or home).name} cannot be read ({error.strerror})"
+    if isinstance(record, str):
+        return f"the cached engine {key} is damaged: {record}"
+    return _engine(home, record, reused=True, why=f"engine {key} is in the cache")
 
 
 def get_engine(
@@ -73,13 +76,18 @@ def get_engine(
         NotReady: when the disk has no room for an engine.
         RunFailed: when the builder fails.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     key = key_of(expanded_key(recipe))
-    with _locked(folder / f".{key}.lock", tell):
-        found = "a build was asked for" if force else find_engine(folder, recipe)
-        if isinstance(found, Engine):
+    if not force:
+        found = find_engine(folder, recipe)
+        if isinstance(found, Engine):  # without the lock: a cache that may only be read has its use
             return found
-        return _build(folder, key, recipe, why=found, tell=tell, report=report)
+    folder.mkdir(parents=True, exist_ok=True)
+    with _locked(folder / f".{key}{_LOCK_SUFFIX}", tell):
+        why = "a build was asked for" if force else find_engine(folder, recipe)
+        if isinstance(why, Engine):  # another process was quicker
+            return why
+        _sweep(folder, key)
+        return _build(folder, key, recipe, why=why, tell=tell, report=report)
 
 
 def _build(
@@ -106,19 +114,70 @@ def _build(
             raise RunFailed(
                 f"The builder of {recipe.backend} wrote {_RECORD}, which is the cache's own: rename its file."
             )
-        digest = sha256_of(assembly / file)
-        record = {"key": key, "file": file, "sha256": digest, "expanded_key": expanded_key(recipe)}
+        if not (assembly / file).is_file():
+            raise FileNotFoundError(file)
+        record = _make_record(assembly, file, expanded_key(recipe))
         write_json(assembly / _RECORD, record)
-        home = folder / key
-        if home.exists():
-            shutil.rmtree(home)
         assembly.chmod(0o755)
+        home = folder / key
+        if os.path.lexists(home):  # be it a file, or a link to nowhere
+            home.replace(Path(tempfile.mkdtemp(dir=folder, prefix=f".{key}.old."), key))
         assembly.replace(home)
     except FileNotFoundError as error:
         raise RunFailed(f"The builder of {recipe.backend} left no engine file: {error}") from error
     finally:
-        shutil.rmtree(assembly, ignore_errors=True)
-    return Engine(key=key, path=str(home), file=file, sha256=digest, reused=False, why=why)
+        _sweep(folder, key)
+    return _engine(home, record, reused=False, why=why)
+
+
+def _sweep(folder: Path, key: str) -> None:
+    """Remove what builds of this key left beside the engine; only whoever holds its lock may."""
+    for left in folder.glob(f".{key}.*"):
+        if left.is_dir() and not left.is_symlink():
+            shutil.rmtree(left, ignore_errors=True)
+        elif left.suffix != _LOCK_SUFFIX:
+            left.unlink(missing_ok=True)
+
+
+def _sound_record(home: Path, key: str) -> dict[str, Any] | str:
+    """The record of the engine that lies in ``home``, or what is wrong there."""
+    if not (home / _RECORD).is_file():  # a pipe in its place would never end
+        return f"{_RECORD} is missing"
+    try:
+        record: dict[str, Any] = json.loads((home / _RECORD).read_text(encoding="utf-8"))
+        sound = record["sha256"] == _record_digest(record) and key_of(record["expanded_key"]) == key
+    except (ValueError, KeyError, TypeError):
+        sound = False
+    if not sound:
+        return f"{_RECORD} is not as it was written"
+    for name, digest in record["files"].items():
+        if not (home / name).is_file():
+            return f"{name} is missing"
+        if kept_sha256(home / name) != digest:
+            return f"{name} does not have the digest that it was built with"
+    return record
+
+
+def _engine(home: Path, record: dict[str, Any], *, reused: bool, why: str) -> Engine:
+    file = record["file"]
+    return Engine(key=record["key"], path=str(home), file=file, sha256=record["files"][file], reused=reused, why=why)
+
+
+def _make_record(home: Path, file: str, expanded: dict[str, Any]) -> dict[str, Any]:
+    """What ``engine-key.json`` holds: the key, the engine file, digests of all files, and at last its own digest."""
+    names = sorted(path.relative_to(home).as_posix() for path in home.rglob("*") if path.is_file())
+    record = {
+        "key": key_of(expanded),
+        "file": file,
+        "files": {name: kept_sha256(home / name) for name in names if name not in (_LOG, _RECORD)},
+        "expanded_key": expanded,
+    }
+    return {**record, "sha256": _record_digest(record)}
+
+
+def _record_digest(record: dict[str, Any]) -> str:
+    content = {name: value for name, value in record.items() if name != "sha256"}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _size(model: str) -> int:
@@ -133,9 +192,9 @@ def _size(model: str) -> int:
 def _explain_miss(folder: Path, wanted: dict[str, Any]) -> str:
     """What differs from the cached engine that is most like the one wanted."""
     closest: list[str] | None = None
-    for record in folder.glob(f"*/{_RECORD}"):
+    for record in (path for path in folder.glob(f"*/{_RECORD}") if path.is_file()):
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            have = json.loads(record.read_text())["expanded_key"]
+            have = json.loads(record.read_text(encoding="utf-8"))["expanded_key"]
             changes = [
                 f"{path} {_shown(have, path)} -> {_shown(wanted, path)}"
                 for path in sorted(set(have) | set(wanted))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import multiprocessing
+import os
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -28,6 +30,10 @@ class Builder:
         with (folder.parent / "builds.log").open("a") as log:
             log.write("built\n")
         (folder / "engine.bin").write_text(json.dumps(recipe.values))
+        (folder / "plan.json").write_text('{"library_version": "1.0"}')
+        (folder / "parts").mkdir()
+        (folder / "parts" / "weights").write_text("weights")
+        (folder / "build.log").write_text("It went well.")
         return "engine.bin"
 
 
@@ -108,12 +114,100 @@ def test_a_damaged_or_truncated_engine_is_seen_and_rebuilt(tmp_path, recipe, dam
     assert get_engine(tmp_path, recipe).reused
 
 
-@pytest.mark.parametrize("record", ["", "{}", "[]", '{"file": "engine.bin"}'])
-def test_a_damaged_record_is_a_miss(tmp_path, recipe, record):
+@pytest.mark.parametrize("name", ["plan.json", "parts/weights"])
+@pytest.mark.parametrize(
+    ("damage", "said"), [(Path.unlink, "is missing"), (lambda path: path.write_text("{}"), "does not have the digest")]
+)
+def test_whatever_lies_beside_the_engine_file_is_seen_and_rebuilt_too(tmp_path, recipe, name, damage, said):
     engine = get_engine(tmp_path, recipe)
-    (Path(engine.path) / "engine-key.json").write_text(record)
-    assert "damaged" in str(find_engine(tmp_path, recipe))
+    damage(Path(engine.path, name))
+    again = get_engine(tmp_path, recipe)
+    assert not again.reused and f"damaged: {name} {said}" in again.why
+    assert get_engine(tmp_path, recipe).reused
+
+
+def test_a_builders_log_is_no_part_of_the_engine(tmp_path, recipe):
+    Path(get_engine(tmp_path, recipe).path, "build.log").unlink()
+    assert get_engine(tmp_path, recipe).reused
+
+
+def changed(record: str, change) -> str:
+    content = json.loads(record)
+    change(content)
+    return json.dumps(content)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda record: "",
+        lambda record: "{}",
+        lambda record: "[]",
+        lambda record: changed(record, lambda content: content.update(file="plan.json")),
+        lambda record: changed(record, lambda content: content["files"].pop("plan.json")),
+        lambda record: changed(record, lambda content: content["expanded_key"].update(device="aarch64")),
+    ],
+)
+def test_a_record_that_was_changed_is_a_miss(tmp_path, recipe, damage):
+    path = Path(get_engine(tmp_path, recipe).path, "engine-key.json")
+    path.write_text(damage(path.read_text()))
+    assert "engine-key.json is not as it was written" in str(find_engine(tmp_path, recipe))
     assert not get_engine(tmp_path, recipe).reused
+    assert get_engine(tmp_path, recipe).file == "engine.bin"
+
+
+def test_an_engine_in_another_ones_folder_is_a_miss(tmp_path, recipe):
+    other = attrs.evolve(recipe, device="aarch64")
+    shutil.copytree(get_engine(tmp_path, recipe).path, tmp_path / key_of(expanded_key(other)))
+    assert not get_engine(tmp_path, other).reused
+
+
+@pytest.mark.parametrize("name", ["engine-key.json", "plan.json"])
+def test_a_pipe_in_place_of_a_file_is_not_waited_for(tmp_path, recipe, name):
+    path = Path(get_engine(tmp_path, recipe).path, name)
+    path.unlink()
+    os.mkfifo(path)
+    assert f"{name} is missing" in str(find_engine(tmp_path, recipe))
+    assert isinstance(find_engine(tmp_path, attrs.evolve(recipe, device="aarch64")), str)
+    assert not get_engine(tmp_path, recipe).reused
+
+
+def linked(home: Path) -> None:
+    (home.parent / "elsewhere").mkdir()
+    home.symlink_to(home.parent / "elsewhere")
+
+
+@pytest.mark.parametrize(
+    "place", [linked, lambda home: home.symlink_to("nowhere"), lambda home: home.write_text(""), Path.mkdir]
+)
+def test_what_lies_in_an_engines_place_gives_way(tmp_path, recipe, place):
+    home = tmp_path / key_of(expanded_key(recipe))
+    place(home)
+    assert not get_engine(tmp_path, recipe).reused
+    assert get_engine(tmp_path, recipe).reused and not home.is_symlink()
+    assert {path.name for path in tmp_path.iterdir()} <= {home.name, f".{home.name}.lock", "builds.log", "elsewhere"}
+
+
+def test_what_a_build_that_was_killed_left_is_gone_after_the_next(tmp_path, recipe):
+    key = key_of(expanded_key(recipe))
+    for name in (f".{key}.6aip2273", f".{key}.old.6aip2273"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "engine.bin").write_text("half")
+    other = tmp_path / f".{'0' * 16}.6aip2273"
+    other.mkdir()  # of a build that goes on
+    get_engine(tmp_path, recipe)
+    assert sorted(path.name for path in tmp_path.glob(".*")) == [other.name, f".{key}.lock"]
+
+
+def test_a_cache_that_may_only_be_read_is_used(tmp_path, recipe, monkeypatch):
+    get_engine(tmp_path, recipe)
+
+    def refuse(*_, **__):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(os, "open", refuse)
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    assert get_engine(tmp_path, recipe).reused
 
 
 def test_a_new_field_at_its_default_keeps_old_keys(recipe):
