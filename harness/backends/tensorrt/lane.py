@@ -43,7 +43,7 @@ class Engine:
     executor: Executor
     stream: int
     bound: tuple[int, ...] = ()
-    """Addresses of the inputs, and of the first output, that the context was told last."""
+    """Addresses of the inputs and outputs that the context was told last."""
 
 
 @attrs.frozen(kw_only=True)
