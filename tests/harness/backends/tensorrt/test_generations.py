@@ -11,7 +11,7 @@ import pytest
 
 from harness.backends.tensorrt.inspection import read_inspection
 from mlperf_registry.roots import package_file
-from tests.harness.backends.tensorrt.conftest import MINI, MINI_CACHE
+from tests.harness.backends.tensorrt.mini_network import MINI, MINI_CACHE
 
 TURING = 7.5
 LATER = [8.0, 8.6, 8.9, 12.0]
