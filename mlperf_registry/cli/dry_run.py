@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def dry_run(registry: Registry, points: Sequence[Sequence[str]], request: Request, *, runs: bool = True) -> int:
-    """Print the table of ``points`` (overrides of each) and return 0.
+    """Print the table of ``points`` (overrides of each); 3 when one of them could not run as things are, else 0.
 
     Args:
         registry: what is composed from.
@@ -49,22 +49,29 @@ def dry_run(registry: Registry, points: Sequence[Sequence[str]], request: Reques
             problems.update(dict.fromkeys(error.problems))
     if problems:
         raise ConfigError(problems)
+    code = 0 if all(row["engine"]["ready"] for row in rows) else NotReady.exit_code
     if request.json:
         print_json(rows)
-        return 0
+        return code
     print(
         table(
             ("#", "cell", "backend", "mode", "rules", "engine"),
             [
-                (str(number), row["cell"], row["backend"], row["mode"], _rules(row), row["engine"]["why"])
-                for number, row in enumerate(rows)
+                (str(number), row["cell"], row["backend"], row["mode"], _rules(row), _shown(row["engine"]))
+                for number, row in enumerate(rows, 1)
             ],
             right=("#",),
         )
     )
+    lacks: dict[str, list[str]] = {}
+    for number, row in enumerate(rows, 1):
+        if not row["engine"]["ready"]:
+            lacks.setdefault(row["engine"]["why"], []).append(str(number))
+    for lack, numbers in lacks.items():
+        print(f"\n{', '.join(numbers)} not ready:\n{lack}")
     if any(row["rule_breaches"] for row in rows):
         say("What the rules say of a point: mlperf validate with its overrides.")
-    return 0
+    return code
 
 
 def _row(here: Here, overrides: Sequence[str], build_dir: Path, *, alone: bool, runs: bool) -> dict[str, Any]:
@@ -92,11 +99,16 @@ def _engine(registry: Registry, workload: Workload, build_dir: Path, *, runs: bo
             require_ready(workload, registry.deviceless(workload))
         recipe = make_recipe(workload, scratch())
     except NotReady as error:
-        return {"key": None, "cached": False, "ready": False, "why": f"not ready: {' '.join(str(error).splitlines())}"}
+        return {"key": None, "cached": False, "ready": False, "why": str(error)}
     found = find_engine(engine_folder(build_dir, workload.system.id, workload.benchmark.id), recipe)
     if isinstance(found, Engine):
         return {"key": found.key, "cached": True, "ready": True, "why": f"cached, {found.key}"}
     return {"key": None, "cached": False, "ready": True, "why": f"would be built: {found}"}
+
+
+def _shown(engine: dict[str, Any]) -> str:
+    # What is missing takes sentences, which no column holds.
+    return str(engine["why"]) if engine["ready"] else "not ready, see below"
 
 
 def _rules(row: dict[str, Any]) -> str:

@@ -109,19 +109,20 @@ def run_point(config: Any) -> float | None:
 
     hydra = HydraConfig.get()
     folder, number = Path(hydra.sweep.dir), int(hydra.job.num)
+    name = _name_of(number)
     overrides = tuple(str(override) for override in hydra.overrides.task)
     choices = hydra.runtime.choices
     try:
         # Stdout is for the table or the JSON at the end, whatever a library prints in whichever process.
-        with contextlib.redirect_stdout(sys.stderr), _watching_point(number, choices["hydra/launcher"]) as progress:
-            progress.note(f"Point {number}: {' '.join(overrides) or 'no overrides'}")
+        with contextlib.redirect_stdout(sys.stderr), _watching_point(name, choices["hydra/launcher"]) as progress:
+            progress.note(f"Point {name}: {' '.join(overrides) or 'no overrides'}")
             outcome = _run(folder, overrides, progress)
     except Exception as error:
         _record(folder, number, overrides, error)
-        say(f"Point {number} failed: {error}")
+        say(f"Point {name} failed: {error}")
         if choices["hydra/sweeper"] == "basic":
             return None
-        raise RunFailed(f"Point {number} failed: {error}") from None
+        raise RunFailed(f"Point {name} failed: {error}") from None
     _record(folder, number, overrides, outcome)
     return headline_of(outcome)
 
@@ -207,6 +208,11 @@ def _run(folder: Path, overrides: tuple[str, ...], progress: Progress) -> RunRes
     return outcome
 
 
+def _name_of(number: int) -> str:
+    """A job as tables and reports number it, from 1; Hydra counts from 0."""
+    return str(number + 1)
+
+
 def _runs_elsewhere(words: Sequence[str]) -> bool:
     launchers = [override.written for override in map(parse_override, words) if override.key == "hydra/launcher"]
     return any(launcher not in _LOCAL_LAUNCHERS for launcher in launchers)
@@ -218,7 +224,7 @@ def _record(folder: Path, number: int, overrides: tuple[str, ...], end: RunResul
         record(folder, number, overrides, end)
     except OSError as error:
         place = f" Its result is in {end.log_dir}." if isinstance(end, RunResult) else ""
-        say(f"How point {number} ended cannot be written to {folder}: {error.strerror}.{place}")
+        say(f"How point {_name_of(number)} ended cannot be written to {folder}: {error.strerror}.{place}")
 
 
 def _dry_run(registry: Registry, points: Sequence[tuple[str, ...]] | None, request: Request, *, runs: bool) -> int:
@@ -292,13 +298,13 @@ def _refused_by_hydra(message: str) -> Problem:
 
 
 @contextlib.contextmanager
-def _watching_point(number: int, launcher: str) -> Iterator[Progress]:
+def _watching_point(name: str, launcher: str) -> Iterator[Progress]:
     # Points that run side by side cannot share a live line, and their lines must be told apart.
     if launcher == "basic":
         with watching() as progress:
             yield progress
     else:
-        yield PlainProgress(sys.stderr, prefix=f"[{number}] ")
+        yield PlainProgress(sys.stderr, prefix=f"[{name}] ")
 
 
 @contextlib.contextmanager

@@ -40,7 +40,13 @@ def test_a_dry_run_tells_points_rules_and_engines_and_runs_nothing(mlperf, tmp_p
 
 def test_a_dry_run_says_what_is_missing(mlperf, monkeypatch):
     monkeypatch.delenv("MLPERF_SCRATCH_PATH", raising=False)
-    answer = mlperf("run", "--dry-run", "benchmark=resnet50")
-    assert answer.code == 0
-    assert "not ready" in answer.out
-    assert "MLPERF_SCRATCH_PATH" in answer.out
+    answer = mlperf("run", "-m", "--dry-run", "benchmark=resnet50,bert", "scenario=offline,server")
+    assert answer.code == 3
+    table, *reasons = answer.out.rstrip().split("\n\n")
+    assert table.count("not ready, see below") == 4
+    assert [reason.splitlines()[0] for reason in reasons] == ["1, 2 not ready:", "3, 4 not ready:"]
+    assert "MLPERF_SCRATCH_PATH" in reasons[0] and "no harness for benchmarks of the family bert" in reasons[1]
+    answer = mlperf("run", "--dry-run", "--json", "benchmark=resnet50")
+    assert answer.code == 3
+    (row,) = answer.json
+    assert not row["engine"]["ready"] and "MLPERF_SCRATCH_PATH" in row["engine"]["why"]

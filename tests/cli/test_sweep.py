@@ -69,6 +69,14 @@ def test_without_json_the_table_and_the_report_are_on_stdout(mlperf, ran):
     assert "2 points" in answer.err
 
 
+def test_points_have_one_number_before_and_after_they_ran(mlperf, ran):
+    answer = mlperf("run", "-m", "builder.gpu_batch_size=1,13")
+    assert "Point 1: builder.gpu_batch_size=1" in answer.err and "Point 2 failed: Thirteen" in answer.err
+    assert [line.split()[:2] for line in answer.out.splitlines()[1:3]] == [["1", "1"], ["2", "13"]]
+    dry = mlperf("run", "-m", "--dry-run", "builder.gpu_batch_size=1,13")
+    assert [line.split()[0] for line in dry.out.splitlines()[2:4]] == ["1", "2"]
+
+
 def test_a_failed_point_stops_nothing_and_is_kept_with_its_error(mlperf, ran):
     answer = mlperf("run", "-m", "--json", "builder.gpu_batch_size=1,13,17,2")
     assert answer.code == 1
@@ -105,7 +113,7 @@ def test_a_point_that_left_no_record_is_a_failed_one(mlperf, ran, monkeypatch):
         "kind": "RunFailed",
     }
     assert [one["metrics"][0]["value"] for one in (answer.json[0], answer.json[2])] == [1, 3]
-    assert "point 1 ended cannot be written" in answer.err
+    assert "point 2 ended cannot be written" in answer.err
 
 
 def test_a_sweeps_report_that_cannot_be_written_takes_no_results_away(mlperf, ran, monkeypatch):
