@@ -92,7 +92,10 @@ def is_shared(index: int) -> bool | None:
     attribute = getattr(driver.CUdevice_attribute, "CU_DEVICE_ATTRIBUTE_MPS_ENABLED", None)
     if attribute is None:
         return None
-    status, device = driver.cuDeviceGet(index)
+    try:
+        status, device = driver.cuDeviceGet(index)
+    except RuntimeError:  # cuda-python found no libcuda.so.1
+        return None
     if int(status) != 0:
         return None
     status, enabled = driver.cuDeviceGetAttribute(attribute, device)

@@ -32,9 +32,11 @@ class TensorRTBuilder:
     version: ClassVar[int] = 2
     """Part of the engine key; raised when the same recipe gives another engine."""
 
-    def __init__(self, report: Tell = silent) -> None:
+    def __init__(self, report: Tell = silent, tell: Tell = silent) -> None:
         self.report = report
         """Told how far the build is, in a few words, about once a second."""
+        self.tell = tell
+        """Told, in a sentence, which value of a recipe has no effect."""
 
     def build(self, recipe: Recipe, folder: Path) -> str:
         """Write the plan, plan.json and build.log into ``folder`` and return the plan's name.
@@ -55,7 +57,7 @@ class TensorRTBuilder:
         return PLAN_FILE
 
     def _follow(self, child: subprocess.Popen[bytes]) -> dict[str, Any] | None:
-        """The child's error, if it tells one; its reports go on to ours."""
+        """The child's error, if it tells one; what else it says goes on to whom we tell."""
         error = None
         assert child.stdout is not None
         for line in child.stdout:
@@ -63,7 +65,7 @@ class TensorRTBuilder:
             if event["event"] == "error":
                 error = event
             else:
-                self.report(event["message"])
+                (self.tell if event["event"] == "tell" else self.report)(event["message"])
         return error
 
 
@@ -99,15 +101,20 @@ def main(folder: Path) -> int:
     events = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
 
-    def tell(**event: Any) -> None:
-        print(json.dumps(event), file=events, flush=True)
+    def say(event: str, **what: Any) -> None:
+        print(json.dumps({"event": event, **what}), file=events, flush=True)
 
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(message)s")
     try:
         recipe = structure(Recipe, json.load(sys.stdin), canonical=True)
-        compile_plan(recipe, folder / PLAN_FILE, lambda message: tell(event="report", message=message))
+        compile_plan(
+            recipe,
+            folder / PLAN_FILE,
+            report=lambda message: say("report", message=message),
+            tell=lambda message: say("tell", message=message),
+        )
     except MlperfError as error:
-        tell(event="error", **as_event(error))
+        say("error", **as_event(error))
         return error.exit_code
     return 0
 

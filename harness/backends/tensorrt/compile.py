@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import attrs
 
+from harness.backends.tell import Tell, silent
 from harness.backends.tensorrt import fusion, graph, network
-from harness.backends.tensorrt.build_gpu import memory_cure, take_gpu
+from harness.backends.tensorrt.build_gpu import is_shared, memory_cure, take_gpu
 from harness.backends.tensorrt.calibration import CalibrationCache, read_cache
 from harness.backends.tensorrt.gpu import device_memory, require_gpu
 from harness.backends.tensorrt.inspection import write_inspection
@@ -23,12 +24,15 @@ from harness.backends.tensorrt.timing import TimingCache
 from mlperf_registry.schema.engine import Recipe
 from mlperf_registry.schema.problem import ConfigError, NotReady, Problem, RunFailed
 
-Report = Callable[[str], None]
-"""Told how far the build is, in a few words."""
 
-
-def compile_plan(recipe: Recipe, path: Path, report: Report) -> None:
+def compile_plan(recipe: Recipe, path: Path, report: Tell, tell: Tell = silent) -> None:
     """Write the plan to ``path``, and plan.json beside it.
+
+    Args:
+        recipe: what to build.
+        path: the plan's file.
+        report: told how far the build is, in a few words.
+        tell: told, in a sentence, which value of the recipe has no effect.
 
     Raises:
         ConfigError: for what the library does not build, every problem of a kind at once.
@@ -48,6 +52,7 @@ def compile_plan(recipe: Recipe, path: Path, report: Report) -> None:
     if target is None:
         gpu = require_gpu(recipe.gpu_index)
         take_gpu(recipe.gpu_index, gpu, recipe.device)
+    share = _share(recipe, tell)
     load_plugins(library, recipe.values.get("builder.plugin_libraries") or ())
     report("reading the network")
     model = graph.load(Path(recipe.model_path))
@@ -58,7 +63,11 @@ def compile_plan(recipe: Recipe, path: Path, report: Report) -> None:
             report(f"{count} of NVIDIA's {plugin}")
     form = network.prepare(model, request, library, cache)
     device = f"compute capability {target:.1f}" if gpu is None else str(gpu)
-    plan, tensors = _build(library, recipe, request, form, device, folder, report)
+    # The timings lie beside the engines: ``folder`` itself is this build's alone.
+    timing = None
+    if library.features.timing_cache:
+        timing = TimingCache(folder.parent, library, device, request.precision, share)
+    plan, tensors = _build(library, recipe, request, form, timing, report)
     path.write_bytes(plan)
     record = PlanRecord(
         schema=RECORD_SCHEMA,
@@ -86,12 +95,25 @@ def _calibration(recipe: Recipe, request: Request, model: Any) -> CalibrationCac
     return cache
 
 
+def _share(recipe: Recipe, tell: Tell) -> int | None:
+    """Share of the GPU's multiprocessors that kernels are timed on, in percent; None for all of them."""
+    share: int | None = recipe.values.get("builder.active_sms")
+    if share is None or recipe.values.get("builder.compute_capability") is not None:
+        return None
+    if is_shared(recipe.gpu_index) is not False:
+        return share
+    tell(
+        f"builder.active_sms={share} has no effect on this build: CUDA's multi-process service (MPS) is not running, "
+        "so kernels are timed on the whole GPU. Start it with `nvidia-cuda-mps-control -d`, and build again with "
+        "builder.force_build_engines=true."
+    )
+    return None
+
+
 def _build(
-    library: Library, recipe: Recipe, request: Request, form: Form, device: str, folder: Path, report: Report
+    library: Library, recipe: Recipe, request: Request, form: Form, timing: TimingCache | None, report: Tell
 ) -> tuple[bytes, list[PlanTensor]]:
     """The serialised plan, and the tensors of its network."""
-    # The cache lies beside the engines: ``folder`` itself is this build's alone.
-    timing = TimingCache(folder.parent, library, device, request.precision) if library.features.timing_cache else None
     while True:
         builder = library.make("Builder")
         _require_dla(library, builder, recipe.values.get("builder.dla_core"))

@@ -1,4 +1,4 @@
-"""The timing cache: how fast each kernel was, kept between builds for one device, library and precision.
+"""The timing cache: how fast each kernel was, kept between builds for one device, share of it, library and precision.
 
 It makes the second build of a kind quick. A cache that the library refuses is dropped, and the build goes on without.
 """
@@ -19,9 +19,18 @@ log = logging.getLogger("mlperf.tensorrt")
 class TimingCache:
     """The cache of one kind of build, as a file in ``folder``."""
 
-    def __init__(self, folder: Path, library: Library, device: str, precision: str) -> None:
-        kind = hashlib.sha256(f"{library.title} {device} {precision}".encode()).hexdigest()[:16]
-        self.path = folder / f".timing-{kind}.cache"
+    def __init__(self, folder: Path, library: Library, device: str, precision: str, share: int | None = None) -> None:
+        """Name the file.
+
+        Args:
+            folder: where it lies.
+            library: who times.
+            device: what is timed on.
+            precision: lowest number format of the kernels.
+            share: of the GPU's multiprocessors, in percent; None for all of them.
+        """
+        kind = f"{library.title} {device} {precision}{'' if share is None else f' {share} %'}"
+        self.path = folder / f".timing-{hashlib.sha256(kind.encode()).hexdigest()[:16]}.cache"
         self._cache: Any = None
         self._kept = False
 

@@ -103,7 +103,7 @@ class Builder:
         "Shared libraries with layers of your own, absolute paths.", applies=_TENSORRT, default=()
     )
     active_sms: int | None = knob(
-        "Share of the GPU's multiprocessors that engines are timed on.",
+        "Share of the GPU's multiprocessors that engines are timed on; it takes CUDA's multi-process service (MPS).",
         unit="%",
         check=between(1, 100),
         applies=_TENSORRT,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from harness.backends.tensorrt import build_gpu
+from harness.backends.tensorrt import build_gpu, compile
 from harness.backends.tensorrt.gpu import DeviceMemory, Gpu
 from mlperf_registry.schema.problem import NotReady, RunFailed
+from tests.harness.backends.tensorrt.conftest import MINI, make_recipe
 
 runtime = pytest.importorskip("cuda.bindings.runtime", reason="GPUs are asked through cuda-python")
+driver = pytest.importorskip("cuda.bindings.driver")
 
 H100 = Gpu("NVIDIA H100", "9.0")
 OK = runtime.cudaError_t.cudaSuccess
@@ -101,3 +103,23 @@ NONE = "Could not find any implementation for node conv1"
 def test_a_build_that_memory_fails_says_which_field_to_change(said, workspace, memory, expected):
     cure = build_gpu.memory_cure(said, workspace, memory)
     assert cure.startswith(expected) and bool(cure) == bool(expected)
+
+
+@pytest.mark.parametrize(
+    ("shared", "share", "notes"),
+    [(True, 60, 0), (None, 60, 0), (False, None, 1)],
+    ids=["MPS runs", "CUDA does not say", "MPS does not run"],
+)
+def test_without_mps_a_share_of_the_gpu_is_said_to_have_no_effect(monkeypatch, shared, share, notes):
+    monkeypatch.setattr(compile, "is_shared", lambda index: shared)
+    recipe = make_recipe(MINI, None, **{"builder.active_sms": 60, "builder.compute_capability": None})
+    told = []
+    assert compile._share(recipe, told.append) == share
+    assert len(told) == notes and all("builder.active_sms=60 has no effect" in note for note in told)
+
+
+@pytest.mark.parametrize(("status", "enabled", "expected"), [(0, 1, True), (0, 0, False), (1, 0, None)])
+def test_cuda_says_whether_mps_runs(monkeypatch, status, enabled, expected):
+    monkeypatch.setattr(driver, "cuDeviceGet", lambda index: (driver.CUresult(0), index))
+    monkeypatch.setattr(driver, "cuDeviceGetAttribute", lambda attribute, device: (driver.CUresult(status), enabled))
+    assert build_gpu.is_shared(0) is expected

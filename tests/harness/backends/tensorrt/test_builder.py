@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import onnx
 import pytest
 
+from harness.backends.tensorrt.builder import TensorRTBuilder
 from harness.backends.tensorrt.inspection import read_inspection
 from harness.backends.tensorrt.plan import open_plan
 from mlperf_registry.roots import package_file
@@ -157,6 +160,15 @@ def test_a_workspace_that_no_kernel_keeps_to_names_its_field(build):
         RunFailed, match=r"built no engine: .*builder\.workspace_size of 1\.0 KiB is too small: raise it"
     ):
         build(builder__workspace_size=1024)
+
+
+def test_what_the_child_tells_reaches_whom_it_is_for():
+    told, reports = [], []
+    events = [{"event": "report", "message": "building"}, {"event": "tell", "message": "No effect."}]
+    events.append({"event": "error", "kind": "RunFailed", "message": "It failed."})
+    child = SimpleNamespace(stdout=[json.dumps(event).encode() for event in events])
+    assert TensorRTBuilder(reports.append, told.append)._follow(child)["message"] == "It failed."
+    assert (reports, told) == (["building"], ["No effect."])
 
 
 def test_a_builder_that_crashes_is_a_sentence(build, monkeypatch, tmp_path):

@@ -33,7 +33,8 @@ def test_timings_of_one_build_are_the_next_ones(tmp_path):
     second, config = TimingCache(tmp_path, LIBRARY, "H100", "fp16"), Config()
     second.attach(config)
     assert second.used and config.given == b"timings"
-    for other in (TimingCache(tmp_path, LIBRARY, "H200", "fp16"), TimingCache(tmp_path, LIBRARY, "H100", "int8")):
+    for kind in (("H200", "fp16"), ("H100", "int8"), ("H100", "fp16", 60)):
+        other = TimingCache(tmp_path, LIBRARY, *kind)
         other.attach(Config())
         assert not other.used
 
