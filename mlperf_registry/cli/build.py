@@ -18,11 +18,12 @@ def build(request: Request) -> int:
         return work(request, "mlperf_registry.cli.build:build_point", build_point, runs=False)
     if request.multirun:
         raise ConfigError([Problem("--inspect", "looks into one engine, and a sweep builds several", hint="drop -m")])
-    from mlperf_registry.cli.inspect import show_inspection
+    from mlperf_registry.cli.inspect import require_inspection, show_inspection
 
     registry, overrides = settled(request, say)
     with own_stdout(request), watching() as progress:
         job = prepare(registry, overrides, request.build_dir, progress, runs=False)
+        require_inspection(job.workload.backend.name)
         engine = build_point(job)
     show_inspection(engine, job.workload.backend.name, as_json=request.json)
     return 0

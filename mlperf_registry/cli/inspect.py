@@ -6,22 +6,31 @@ from mlperf_registry import plugins
 from mlperf_registry.cli.answer import print_json
 from mlperf_registry.cli.table import table
 from mlperf_registry.schema.engine import Engine, Inspection
-from mlperf_registry.schema.problem import NotReady
+from mlperf_registry.schema.problem import ConfigError, Problem
 from mlperf_registry.structure import unstructure
 
 _SHOWN = 48
+
+
+def require_inspection(backend: str) -> None:
+    """Check that engines of a backend can be looked into.
+
+    Raises:
+        ConfigError: when they cannot.
+    """
+    if plugins.backend(backend).inspect is None:
+        able = ", ".join(name for name, plugin in plugins.backends().items() if plugin.inspect is not None)
+        message = f"is {backend}, whose engines cannot be looked into"
+        raise ConfigError([Problem("backend", message, hint=f"drop --inspect; engines of {able} can be")])
 
 
 def show_inspection(engine: Engine, backend: str, *, as_json: bool) -> None:
     """Print what an engine consists of.
 
     Raises:
-        NotReady: when the backend's engines cannot be looked into, or this one says nothing.
+        NotReady: when this one says nothing.
     """
-    reader = plugins.backend(backend).inspect
-    if reader is None:
-        raise NotReady(f"Engines of the backend {backend} cannot be looked into; those of tensorrt can.")
-    found: Inspection = plugins.load(reader)(engine)
+    found: Inspection = plugins.load(str(plugins.backend(backend).inspect))(engine)
     if as_json:
         print_json({"engine": unstructure(engine), **unstructure(found)})
         return

@@ -56,7 +56,7 @@ def _answer(words: list[str]) -> int:
             print(verb_help(request.verb))
             return 0
         _require_working_directory()
-        with _sigterm_interrupts():
+        with _signals_interrupt():
             return _dispatch(request)
     except KeyboardInterrupt:
         return _interrupted(as_json)
@@ -87,8 +87,11 @@ def _require_working_directory() -> None:
 
 
 @contextlib.contextmanager
-def _sigterm_interrupts() -> Iterator[None]:
-    """SIGTERM ends a command as Ctrl-C does: through its ``finally`` clauses, so that no child stays behind."""
+def _signals_interrupt() -> Iterator[None]:
+    """SIGTERM and SIGHUP end a command as Ctrl-C does: through its ``finally`` clauses, so that no child stays behind.
+
+    One that was to be ignored, as nohup has it, still is.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -96,11 +99,15 @@ def _sigterm_interrupts() -> Iterator[None]:
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    heeded = {number: handler for number, handler in before.items() if handler != signal.SIG_IGN}
+    for number in heeded:
+        signal.signal(number, interrupt)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in heeded.items():
+            signal.signal(number, handler)
 
 
 def _interrupted(as_json: bool) -> int:

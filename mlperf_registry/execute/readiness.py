@@ -15,7 +15,7 @@ def require_ready(workload: Workload, deviceless: str | None = None) -> None:
 
     Args:
         workload: what is to run.
-        deviceless: that its system has no device for it, if so; leads the report.
+        deviceless: that its system has no device for it, if so; said in place of what the library lacks.
 
     Raises:
         NotReady: with everything that is missing; with nothing else where there is no code to run it.
@@ -23,8 +23,9 @@ def require_ready(workload: Workload, deviceless: str | None = None) -> None:
     """
     plugins.require_runnable(workload)  # first and alone: nobody shall fetch a model for what cannot run
     require_numa(workload)
-    lacks = [] if deviceless is None else [deviceless]
-    for requirement in (_find_library, _find_model, _open_data):
+    # Nobody needs to install what could not run here.
+    lacks, first = ([], [_find_library]) if deviceless is None else ([deviceless], [])
+    for requirement in (*first, _find_model, _open_data):
         try:
             requirement(workload)
         except NotReady as error:

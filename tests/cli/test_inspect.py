@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -37,7 +38,8 @@ def test_memory_that_the_library_does_not_tell_is_said_to_be_absent(monkeypatch,
 
 def test_only_engines_that_say_what_they_are(mlperf, tmp_path):
     answer = mlperf("build", "--inspect", "--build-dir", str(tmp_path))
-    assert answer.code == 3 and "cannot be looked into" in answer.err
+    assert answer.code == 2 and "backend: is onnxruntime, whose engines cannot be looked into" in answer.err
+    assert not (tmp_path / "engines").exists()  # nobody waits for an engine that cannot be shown
     assert mlperf("build", "--inspect", "-m", "builder.gpu_batch_size=8,16").code == 2
 
 
@@ -47,3 +49,16 @@ def test_calibrating(mlperf, tmp_path):
     path = json.loads(answer.out)["path"]
     assert path.startswith(str(tmp_path))
     assert mlperf("calibrate").code == 2
+    answer = mlperf("calibrate", *RTX, "builder.calib_data_map=/nowhere")
+    assert answer.code == 2 and "builder.calib_data_map: names a list" in answer.err
+
+
+def test_a_plan_whose_layers_are_damaged_is_built_again_before_it_is_shown(mlperf, tmp_path):
+    pytest.importorskip("tensorrt_rtx", reason="plans are built with tensorrt-rtx-cu13")
+    words = ("build", *RTX, "--inspect", "--build-dir", str(tmp_path), "--json")
+    home = Path(mlperf(*words).json["engine"]["path"])
+    (home / "layers.json").write_text("{")
+    (home / "plan.json").unlink()
+    again = mlperf(*words)
+    assert again.code == 0 and not again.json["engine"]["reused"]
+    assert mlperf(*words).json["engine"]["reused"]

@@ -110,7 +110,7 @@ def test_the_default_command_is_valid_and_accurate(mlperf):
     assert answer.json["accuracy"]["samples"] == 10_000
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_the_child_too_and_leaves_no_result(checkout: Path, shared_build, number):
     words = ("loadgen.test_mode=PerformanceOnly", "loadgen.min_duration=60s", "loadgen.offline_expected_qps=20000")
     process = subprocess.Popen(
@@ -135,6 +135,26 @@ def test_a_signal_ends_the_child_too_and_leaves_no_result(checkout: Path, shared
     assert "Traceback" not in err
     assert not _processes_with(str(folder))
     assert not (folder / "result.json").exists()
+
+
+def test_a_hang_up_that_was_to_be_ignored_still_is(mlperf, monkeypatch):
+    """As ``nohup mlperf run`` has it."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        monkeypatch.setattr(run_verb, "run_point", lambda job: signal.raise_signal(signal.SIGHUP) or 1 / 0)
+        assert mlperf("run").code == 1
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_modules_of_the_users_are_not_taken_for_those_that_a_run_needs(mlperf, shared_build, tmp_path):
+    for name in ("numpy.py", "attrs.py", "onnxruntime.py", "harness/__init__.py"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("raise RuntimeError('mine')")
+    answer = mlperf("run", "--json", *QUICK, "--build-dir", str(shared_build))
+    assert "run_id" in answer.json, answer.err
 
 
 def _newest_run(build: Path) -> Path:

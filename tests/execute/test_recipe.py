@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 import attrs
@@ -172,3 +173,13 @@ def test_another_plugin_library_at_the_same_path_is_another_engine(make_workload
         keys.append(expanded_key(gpu_recipe(workload, monkeypatch)))
     assert {path for path in keys[0] if keys[0][path] != keys[1][path]} == {"plugin_sha256"}
     assert "plugin_sha256" not in expanded_key(gpu_recipe(make_workload(*GPU_CELL), monkeypatch))
+
+
+def test_nobody_is_told_to_install_what_could_not_run_here(make_workload):
+    workload = make_workload("backend=tensorrt")
+    if find_spec("tensorrt") is None:
+        with pytest.raises(NotReady, match="pip install"):
+            require_ready(workload)
+    with pytest.raises(NotReady) as lacks:
+        require_ready(workload, "It runs on a gpu, and there is none.")
+    assert str(lacks.value) == "It runs on a gpu, and there is none."

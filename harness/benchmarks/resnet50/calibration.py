@@ -31,7 +31,7 @@ def open_calibration_set(
     """The samples to calibrate with, prepared as those of the data set, float32.
 
     Raises:
-        ConfigError: when the config does not say where they lie.
+        ConfigError: when the config does not say where they lie, or says it by a list where none is used.
         NotReady: when files are missing or damaged.
     """
     if options.image_source == "idx":
@@ -44,6 +44,10 @@ def open_calibration_set(
 
 
 def _idx(data: Data, builder: Builder, options: ResNet50Options, scratch: Path | None) -> LabelledImages:
+    if builder.calib_data_map is not None:
+        message = f"names a list, and this benchmark's calibration set is one file, {IDX_FILE}, with none"
+        hint = "drop it, or builder.calib_data_dir with the folder of that file"
+        raise ConfigError([Problem("builder.calib_data_map", message, hint=hint)])
     folder = builder.calib_data_dir
     location = _beside(data.path, IDX_FILE, "data.path") if folder is None else f"{folder}/{IDX_FILE}"
     path = resolve_path(location, scratch, source="images of the training set, as an idx file", kind="file")
