@@ -44,7 +44,11 @@ class _Listing:
 
 
 def list_(request: Request) -> int:
-    """Answer ``mlperf list WHAT [key=pattern ...]``; 2 when a cell that is listed is wrong."""
+    """Answer ``mlperf list WHAT [key=pattern ...]``; 2 when a cell that is listed is wrong.
+
+    Raises:
+        ConfigError: for what cannot be listed, and for a filter without wildcards whose value no row has.
+    """
     what = request.words[0] if request.words else ""
     if what not in _LISTINGS:
         raise ConfigError([Problem(what or "list", "name what to list", hint=nearest(what, LISTED))])
@@ -52,7 +56,10 @@ def list_(request: Request) -> int:
     registry = open_registry(request.systems)
     tell_faults(say)
     filters = _filters(registry, what, listing, request.words[1:])
+    given = dict(filters)
     rows = [row for row in listing.rows(registry, filters) if _passes(row, filters)]
+    if not rows and what != "cells":
+        _refuse_absent(listing.rows(registry, dict.fromkeys(FILTERS, "*")), given)
     if request.json:
         print_json(rows)
     else:
@@ -90,8 +97,15 @@ def _cells(registry: Registry, filters: dict[str, str]) -> Iterator[Row]:
     for axis in patterns:
         del filters[axis]
     state = filters.get("state")
-    if state is not None and not any(mark in state for mark in "*?[") and state.lower() not in STATES:
-        raise ConfigError([Problem("state", f"no cell is ever {state!r}", hint=nearest(state, STATES))])
+    named = {
+        "state": STATES,
+        "rule": [rule.id for rule in RULES],
+        "tuned_round": registry.library.options("tuned_round"),
+    }
+    for key, known in named.items():
+        value = filters.get(key, "*")
+        if not _has_wildcards(value) and value.lower() not in known:
+            raise ConfigError([Problem(key, f"no cell ever has {value!r}", hint=nearest(value, known))])
     relatives = Relatives(registry)
     problems: dict[Problem, None] = {}
     left_out = 0
@@ -139,7 +153,7 @@ def _rules(registry: Registry, filters: dict[str, str]) -> Iterator[Row]:
 def _published(registry: Registry, filters: dict[str, str]) -> Iterable[Row]:
     wanted = {key: filters.pop(key) for key in FILTERS if key in filters}
     benchmark = wanted.get("benchmark", "*")
-    if not any(mark in benchmark for mark in "*?["):
+    if not _has_wildcards(benchmark):
         translated = dict(word.split("=") for word in registry.translate([f"benchmark={benchmark}"]))
         if translated["benchmark"] not in registry.library.options("benchmark"):
             raise ConfigError([registry.library.unknown("benchmark", benchmark)])
@@ -248,6 +262,29 @@ def _filters(registry: Registry, what: str, listing: _Listing, words: Sequence[s
     if problems:
         raise ConfigError(problems)
     return filters
+
+
+def _refuse_absent(rows: Iterable[Row], filters: dict[str, str]) -> None:
+    """Refuse filters that name a value which nothing has: a typo must not look like an empty list."""
+    every = list(rows)
+    problems = []
+    for key, pattern in filters.items():
+        if _has_wildcards(pattern) or any(_matches(row[key], pattern) for row in every):
+            continue
+        values = [row[key] for row in every]
+        if not any(isinstance(value, (int, float)) for value in values):
+            texts = {text for value in values for text in _texts(value)}
+            problems.append(Problem(key, f"nothing that is listed has {pattern!r}", hint=nearest(pattern, texts)))
+    if problems:
+        raise ConfigError(problems)
+
+
+def _has_wildcards(pattern: str) -> bool:
+    return any(mark in pattern for mark in "*?[")
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    return tuple(map(_cell_text, value)) if isinstance(value, (list, tuple)) else (_cell_text(value),)
 
 
 def _passes(row: Row, filters: dict[str, str]) -> bool:

@@ -130,3 +130,16 @@ def test_rules_carry_reason_and_citation_of_their_round(mlperf):
     rows = mlperf("list", "rules", "round=v6.1", "--json").json
     assert {row["round"] for row in rows} == {"v6.1"}
     assert all(row["reason"] and row["citation"] for row in rows)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("systems", "id=L4x1", "accelerator_count=2"),
+        ("fields", "path=zz*"),
+        ("backends", "available=false", "name=onnxruntime"),
+    ],
+)
+def test_what_is_spelled_right_may_find_nothing(mlperf, words):
+    answer = mlperf("list", *words, "--json")
+    assert (answer.code, answer.json) == (0, [])
