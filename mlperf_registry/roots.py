@@ -5,8 +5,9 @@ A checkout's own conf/ comes first: an editable install must not read a stale co
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
@@ -92,11 +93,31 @@ def resolve_path(location: str | None, scratch: Path | None, *, source: str, kin
                 f"holds data/, models/ and preprocessed_data/, and put there {location}: {source or NO_SOURCE}"
             )
         path = scratch / path
-    if not path.exists():
-        raise NotReady(f"{path} is missing. Get it: {source or NO_SOURCE}. Put it at {path}.")
-    if kind is not None:
-        _require(kind, path)
+    with readable(path):
+        if not path.exists():
+            raise NotReady(f"{path} is missing. Get it: {source or NO_SOURCE}. Put it at {path}.")
+        if kind is not None:
+            _require(kind, path)
     return path
+
+
+@contextlib.contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Looks into ``path``, or at it: where the system refuses that, it is a sentence.
+
+    Raises:
+        NotReady: in place of an OSError.
+    """
+    try:
+        yield
+    except PermissionError as error:
+        raise NotReady(_unreadable(Path(error.filename or path))) from error
+    except OSError as error:
+        raise NotReady(f"{path} cannot be read ({error.strerror}): set another path, or mend this one.") from error
+
+
+def _unreadable(path: Path) -> str:
+    return f"{path} may not be read by this user: change its permissions."
 
 
 def _require(kind: Kind, path: Path) -> None:
@@ -105,4 +126,4 @@ def _require(kind: Kind, path: Path) -> None:
     if kind == "folder" and not path.is_dir():
         raise NotReady(f"{path} is a file, and the folder of a checkpoint belongs there: set the path of the folder.")
     if not os.access(path, os.R_OK if kind == "file" else os.R_OK | os.X_OK):
-        raise NotReady(f"{path} may not be read by this user: change its permissions.")
+        raise NotReady(_unreadable(path))

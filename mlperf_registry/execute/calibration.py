@@ -18,7 +18,7 @@ from mlperf_registry.atomic import write_text
 from mlperf_registry.execute.device import device_of
 from mlperf_registry.execute.model import find_model, model_digest
 from mlperf_registry.execute.progress import Progress
-from mlperf_registry.roots import package_file, user_cache_folder
+from mlperf_registry.roots import package_file, readable, user_cache_folder
 from mlperf_registry.schema.problem import ConfigError, NotReady, Problem
 from mlperf_registry.schema.workload import Workload
 
@@ -42,11 +42,15 @@ def find_cache(workload: Workload, scratch: Path | None) -> Path | None:
     """The workload's calibration cache, or None where it is not made yet or not needed.
 
     Raises:
-        NotReady: when the model is missing.
+        NotReady: when the model is missing, or the cache's folder may not be read.
     """
     if not is_calibrated(workload):
         return None
-    return next((path for path in _places(workload, scratch) if path.is_file()), None)
+    for path in _places(workload, scratch):
+        with readable(path):
+            if path.is_file():
+                return path
+    return None
 
 
 def ensure_cache(workload: Workload, scratch: Path | None, progress: Progress) -> None:
@@ -100,7 +104,9 @@ def _places(workload: Workload, scratch: Path | None) -> list[Path]:
         folders = [folder for folder in (scratch, model.parent) if folder is not None]
         return [shipped] if shipped is not None else [folder / named for folder in folders]
     home = user_cache_folder(os.environ) if scratch is None else scratch
-    made = home / "calibration" / f"{workload.benchmark.id}-{model_digest(model)[:16]}{SHIPPED_SUFFIX}"
+    with readable(model):
+        digest = model_digest(model)
+    made = home / "calibration" / f"{workload.benchmark.id}-{digest[:16]}{SHIPPED_SUFFIX}"
     return [made, model.with_suffix(SHIPPED_SUFFIX)]
 
 

@@ -15,6 +15,7 @@ from mlperf_registry.execute.device import device_of
 from mlperf_registry.execute.digests import kept_sha256
 from mlperf_registry.execute.host import library_version
 from mlperf_registry.execute.model import find_model, model_digest
+from mlperf_registry.roots import readable
 from mlperf_registry.schema.engine import Recipe
 from mlperf_registry.schema.problem import NotReady
 from mlperf_registry.schema.workload import Workload
@@ -35,7 +36,7 @@ def make_recipe(workload: Workload, scratch: Path | None) -> Recipe:
     Raises:
         NotReady: when the benchmark's harness, the model or the engine library is missing, the library does not say its
             version, the model is not what the library takes or keeps tensors in other files, or the GPU to build for or
-            a plug-in library is absent.
+            a plug-in library is absent; when the model or the calibration cache may not be read.
     """
     plugins.require_harness(workload.benchmark.family)
     plugin = plugins.backend(workload.backend.name)
@@ -44,9 +45,13 @@ def make_recipe(workload: Workload, scratch: Path | None) -> Recipe:
     read = {path: found for path in plugin.reads if (found := value_at(workload, path)) is not None}
     device = device_of(workload)
     model = find_model(workload, scratch)
-    if model is not None and workload.model.weights == "trained":  # a random network was made in one piece
-        _require_whole(model)
+    with readable(model or Path()):
+        if model is not None and workload.model.weights == "trained":  # a random network was made in one piece
+            _require_whole(model)
+        model_sha256 = model_digest(model)
     cache = find_cache(workload, scratch)
+    with readable(cache or Path()):
+        calibration_sha256 = None if cache is None else sha256_of(cache)
     return Recipe(
         backend=plugin.name,
         library_version=library_version(plugin),
@@ -55,9 +60,9 @@ def make_recipe(workload: Workload, scratch: Path | None) -> Recipe:
         device=device,
         gpu_index=next(iter(workload.runtime.gpu_indices), 0),
         model_path="" if model is None else str(model),
-        model_sha256=model_digest(model),
+        model_sha256=model_sha256,
         calibration_path=None if cache is None else str(cache),
-        calibration_sha256=None if cache is None else sha256_of(cache),
+        calibration_sha256=calibration_sha256,
         plugin_sha256=_plugin_digests(workload) if "builder.plugin_libraries" in read else (),
         values={path: unstructure(value) for path, (value, _) in read.items()},
         at_default=tuple(path for path, (_, is_default) in read.items() if is_default),

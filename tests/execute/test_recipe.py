@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from importlib.metadata import version
@@ -183,3 +184,54 @@ def test_nobody_is_told_to_install_what_could_not_run_here(make_workload):
     with pytest.raises(NotReady) as lacks:
         require_ready(workload, "It runs on a gpu, and there is none.")
     assert str(lacks.value) == "It runs on a gpu, and there is none."
+
+
+@contextlib.contextmanager
+def powerless():
+    """As a user whose rights end at modes of files, which root's do not."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.fixture
+def closed(tmp_path):
+    """A folder that nobody may look into, with what is asked for in it."""
+    folder = tmp_path / "closed"
+    folder.mkdir()
+    (folder / "file").write_text("content")
+    folder.chmod(0)
+    yield folder
+    folder.chmod(0o755)
+
+
+INT8 = ("backend=tensorrt_rtx", "builder.compute_capability=8.6", "builder.gpu_batch_size=8", "builder.precision=int8")
+
+
+@pytest.mark.parametrize("overrides", [("model.path={}",), (*INT8, "builder.cache_file={}")])
+def test_what_lies_in_a_folder_that_may_not_be_read_is_said(make_workload, monkeypatch, closed, overrides):
+    monkeypatch.setattr(plugins, "require", lambda plugin: None)
+    workload = make_workload(*(override.format(closed / "file") for override in overrides))
+    with powerless(), pytest.raises(NotReady, match="closed/file may not be read by this user: change its permissions"):
+        make_recipe(workload, None)
+
+
+@pytest.mark.parametrize("overrides", [("model.path={}",), (*INT8, "builder.cache_file={}")])
+def test_a_file_that_may_not_be_read_is_said(make_workload, monkeypatch, tmp_path, overrides):
+    monkeypatch.setattr(plugins, "require", lambda plugin: None)
+    path = tmp_path / "file.onnx"
+    path.write_text("content")
+    path.chmod(0)
+    workload = make_workload(*(override.format(path) for override in overrides))
+    with powerless(), pytest.raises(NotReady, match=r"file\.onnx may not be read by this user: change its permissions"):
+        make_recipe(workload, None)
+
+
+def test_a_path_that_the_system_does_not_take_is_said(make_workload):
+    with pytest.raises(NotReady, match="File name too long"):
+        make_recipe(make_workload(f"model.path=/{'a' * 300}"), None)
