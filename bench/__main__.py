@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from mlperf_registry.atomic import write_json
+from mlperf_registry.schema.problem import MlperfError, NotReady
 
 SUITES = ("startup", "registry", "matrix", "harness", "backend", "llm_client", "rouge")
 RESULTS = Path("build/bench.json")
@@ -25,8 +26,21 @@ Figures = Mapping[str, Mapping[str, Any]]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Measure, or check; returns the exit code: 1 when a bar is missed."""
-    given = sys.argv[1:] if argv is None else argv
+    """Measure, or check; returns the exit code: 1 when a bar is missed, 3 when something is not installed here."""
+    try:
+        return _main(sys.argv[1:] if argv is None else argv)
+    except MlperfError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    except ModuleNotFoundError as error:
+        name = (error.name or "").partition(".")[0]
+        if name in ("", "bench", "harness", "mlperf_registry"):
+            raise
+        print(f"This measurement needs {name}, not installed here: pip install -e '.[test]'", file=sys.stderr)
+        return NotReady.exit_code
+
+
+def _main(given: Sequence[str]) -> int:
     if given[:1] in (["gpu"], ["llm"]):
         return int(import_module(f"bench.{given[0]}").main(given[1:]))
     parser = argparse.ArgumentParser(

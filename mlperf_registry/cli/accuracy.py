@@ -62,7 +62,7 @@ def _required(request: Request) -> Path:
     needed = (
         ("--mlperf-accuracy-file", request.accuracy_log, "LoadGen's mlperf_log_accuracy.json"),
         ("--dataset-file", request.dataset_file, "the file of the data set, as MLPerf ships it"),
-        ("--model-name", request.model_name, "the folder of the model, which holds its tokenizer.json"),
+        ("--model-name", request.model_name, "the model's tokenizer.json, its folder, or a GGUF file"),
     )
     problems = [Problem(name, "is not given", hint=what) for name, value, what in needed if value is None]
     if request.dtype is not None and request.dtype not in DTYPES:
@@ -100,14 +100,17 @@ def find_model(name: str) -> Path:
         NotReady: when there is neither.
     """
     given = Path(name)
+    if given.is_dir() and not (given / "tokenizer.json").is_file():
+        files = ", ".join(str(path) for path in sorted(given.glob("*.gguf"))) or "FOLDER/tokenizer.json or FILE.gguf"
+        raise NotReady(f"{given} holds no tokenizer.json. Name the file of the tokeniser itself: --model-name {files}")
     if given.exists():
         return given.resolve()
     home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
     snapshots = sorted((home / "hub" / f"models--{name.replace('/', '--')}" / "snapshots").glob("*/tokenizer.json"))
     if not snapshots:
         raise NotReady(
-            f"{name} is neither a folder here nor a model in {home / 'hub'}. Get the model's tokenizer.json and "
-            "tokenizer_config.json, and name the folder that they are in with --model-name."
+            f"{name} is neither a file or folder here nor a model in {home / 'hub'}. Get the model's tokenizer.json "
+            "and tokenizer_config.json, and name the folder that they are in with --model-name."
         )
     return max(snapshots, key=lambda path: path.stat().st_mtime).parent
 

@@ -1,6 +1,7 @@
 """``mlperf completion``: scripts that ask back for candidates: verbs, flags, groups, options, fields and their values.
 
-Answered from file names and the schema, without Hydra, since every press of the tab key waits for it.
+Where nothing of ours can stand, the scripts let the shell complete names of files. Answered from file names and the
+schema, without Hydra, since every press of the tab key waits for it.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from collections.abc import Iterable
 from typing import get_args
 
 from mlperf_registry.cli.request import Request
-from mlperf_registry.cli.verbs import LISTED, VERBS
+from mlperf_registry.cli.verbs import BENCHMARK, FROM, LISTED, VERBS
 from mlperf_registry.schema.nearest import nearest
 from mlperf_registry.schema.problem import ConfigError, Problem
 
@@ -26,7 +27,7 @@ _mlperf() {
     case $word in *=*) COMPREPLY=("${COMPREPLY[@]#"${word%"${word##*=}"}"}") ;; esac
     case ${COMPREPLY[0]-} in *=) compopt -o nospace ;; esac
 }
-complete -F _mlperf mlperf
+complete -o default -F _mlperf mlperf
 """
 
 _ZSH = """\
@@ -36,6 +37,7 @@ _mlperf() {
     found=(${(f)"$(mlperf completion candidates "${(j: :)words[1,CURRENT]}" 2>/dev/null)}"})
     open=(${(M)found:#*=})
     found=(${found:#*=})
+    (( $#open + $#found )) || { _files; return }
     compadd -Q -S '' -- $open
     compadd -Q -- $found
 }
@@ -44,7 +46,11 @@ compdef _mlperf mlperf
 
 _FISH = """\
 # mlperf completion for fish
-complete -c mlperf -f -a '(mlperf completion candidates (commandline -cp) 2>/dev/null)'
+function __mlperf_candidates
+    mlperf completion candidates (commandline -cp) 2>/dev/null
+end
+complete -c mlperf -f -a '(__mlperf_candidates)'
+complete -c mlperf -n 'not __mlperf_candidates | string length -q' -F
 """
 
 _SCRIPTS = {"bash": _BASH, "zsh": _ZSH, "fish": _FISH}
@@ -63,7 +69,7 @@ def completion(request: Request) -> int:
 
 
 def candidates(line: str) -> list[str]:
-    """What may stand for the last word of ``line``, a command line from ``mlperf`` to the cursor."""
+    """What may stand for the last word of ``line``, from ``mlperf`` to the cursor; nothing where that is a file."""
     words = line.split()[1:]
     current = "" if line[-1:].isspace() or not words else words.pop()
     found = VERBS if not words else _arguments(words, current)
@@ -80,11 +86,15 @@ def _arguments(words: list[str], current: str) -> Iterable[str]:
         verb = next((part for part in verb.parts if part.word in words[1:2]), verb)
     if current.startswith("-"):
         return [name for flag in verb.flags for name in (flag.name, flag.short) if name is not None]
+    awaited = next((flag for flag in verb.flags if flag.name == words[-1] and flag.metavar and not flag.default), None)
+    if awaited is not None:
+        group = {FROM: "system", BENCHMARK: "benchmark"}.get(awaited)
+        return () if group is None else _options(group)
     if verb.name == "list":
-        return LISTED if len(words) == 1 else ()
+        return LISTED if len(words) == 1 else _filters(words[1], current)
     if verb.name == "completion":
         return _SCRIPTS
-    if verb.name in ("systems show", "systems describe") or words[-1] == "--from":
+    if verb.name in ("systems show", "systems describe"):
         return _options("system")
     if "group=option" not in verb.usage:
         return ()
@@ -93,6 +103,21 @@ def _arguments(words: list[str], current: str) -> Iterable[str]:
         begun = value.rpartition(",")[0]
         return [f"{key}={begun}{',' if begun else ''}{option}" for option in _values(key)]
     return _keys(bare=verb.name == "explain")
+
+
+def _filters(what: str, current: str) -> Iterable[str]:
+    """Filters of what is listed, and their values where they are options."""
+    key, equals, _ = current.partition("=")
+    if not equals:
+        from mlperf_registry.cli.list import filter_keys
+
+        return [f"{known}=" for known in filter_keys(what)]
+    if key == "state":
+        from mlperf_registry.cli.cells import STATES
+
+        return [f"state={state}" for state in STATES]
+    group = {"systems": "system", "benchmarks": "benchmark"}.get(what, "") if key == "id" else key
+    return [f"{key}={value}" for value in _values(group)]
 
 
 def _keys(*, bare: bool) -> Iterable[str]:

@@ -24,7 +24,7 @@ _AXES = (
     ("scenario", " ".join(SCENARIO_NAMES)),
     ("accuracy_target", f"{' '.join(TARGET_NAMES)} (also 99, 0.99, 99.9, high_accuracy)"),
     ("power_setting", " ".join(POWER_NAMES)),
-    ("harness", "native (the benchmark's own), triton, ..."),
+    ("harness", "native (the benchmark's own); others, such as triton, only as they were published"),
 )
 
 _GROUPS = (
@@ -32,7 +32,7 @@ _GROUPS = (
     ("mode", "explore (short, rules warn; the default), test_run (a minute), submission (rules hold)"),
     ("tuned_round", "the round whose tuned values apply; by default the newest that has the cell"),
     ("round", "the round whose rules hold; by default the newest that has the benchmark"),
-    ("experiment", "an overlay of your own from conf/experiment"),
+    ("experiment", "an overlay of your own: NAME of systems/experiment/NAME.yaml"),
 )
 
 _RESULTS = """\

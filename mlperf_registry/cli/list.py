@@ -67,6 +67,11 @@ def list_(request: Request) -> int:
     return 2 if any(row.get("state") == WRONG for row in rows) else 0
 
 
+def filter_keys(what: str) -> tuple[str, ...]:
+    """The keys by which one of the lists can be filtered; none for a list that there is not."""
+    return _LISTINGS[what].keys if what in _LISTINGS else ()
+
+
 def _systems(registry: Registry, filters: dict[str, str]) -> Iterator[Row]:
     from mlperf_registry.cli.auto import known_systems
 

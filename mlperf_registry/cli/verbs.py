@@ -97,7 +97,7 @@ ACCURACY_LOG = Flag("--mlperf-accuracy-file", "LoadGen's mlperf_log_accuracy.jso
 DATASET_FILE = Flag("--dataset-file", "the file of the data set, as MLPerf ships it", "dataset_file", metavar="FILE")
 MODEL_NAME = Flag(
     "--model-name",
-    "folder of the model, for its tokenizer.json, or its name in Hugging Face's cache",
+    "the model's tokenizer.json, the folder with it, a GGUF file, or its name in Hugging Face's cache",
     "model_name",
     "NAME",
 )

@@ -1,10 +1,14 @@
 """Bars: a missed one is named with its source, and so is a figure that nobody measured."""
 
+import sys
 from pathlib import Path
 
+import pytest
 import yaml
 
-from bench.__main__ import BARS, missed
+from bench import gpu
+from bench.__main__ import BARS, main, missed
+from mlperf_registry.schema.problem import NotReady
 
 BAR = {"name": "rate", "at_least": 10, "source": "Ten is enough."}
 
@@ -36,3 +40,27 @@ def test_the_bars_of_the_repository_are_well_formed():
         assert len(set(bar) & {"at_least", "at_most", "equals"}) == 1
         assert bar["name"]
         assert bar["source"]
+
+
+def test_what_is_not_installed_is_a_sentence(monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "bench.rouge", raising=False)
+    monkeypatch.setitem(sys.modules, "rouge_score", None)
+    assert main(["rouge"]) == 3
+    assert capsys.readouterr().err.endswith("needs rouge_score, not installed here: pip install -e '.[test]'\n")
+
+    def lacking(arguments):
+        raise NotReady("TensorRT is not here.")
+
+    monkeypatch.setattr(gpu, "main", lacking)
+    assert main(["gpu", "offline"]) == 3
+    assert capsys.readouterr().err == "TensorRT is not here.\n"
+
+
+def test_a_fault_of_our_own_is_not_called_a_missing_package(monkeypatch):
+    def faulty(arguments):
+        raise ModuleNotFoundError("No module named 'bench.nothing'", name="bench.nothing")
+
+    monkeypatch.setattr(gpu, "main", faulty)
+    with pytest.raises(ModuleNotFoundError):
+        main(["gpu", "offline"])

@@ -190,3 +190,12 @@ def test_the_target_is_one_that_the_round_has(mlperf, files):
         "accuracy", *flags(files), UNTRAINED, "--benchmark=llama2-70b", "benchmark.options.vocabulary_size=null"
     )
     assert "of 24576 samples of llama2-70b: not held against bounds of v6.1" in answer.err
+
+
+def test_a_folder_without_a_tokeniser_names_the_file_to_give(mlperf, files):
+    (files / "model" / "tokenizer.json").unlink()
+    (files / "model" / "small.Q4_1.gguf").touch()
+    answer = mlperf("accuracy", *flags(files))
+    assert answer.code == 3
+    assert answer.err.rstrip().endswith(f"--model-name {files / 'model' / 'small.Q4_1.gguf'}")
+    assert "GGUF" in mlperf("accuracy", "--help").out

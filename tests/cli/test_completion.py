@@ -40,11 +40,43 @@ def test_the_script_is_sound(mlperf, shell):
         ("mlperf run round=", "round=v6.1"),
         ("mlperf explain loadgen.min_d", "loadgen.min_duration"),
         ("mlperf list ", "cells"),
+        ("mlperf list cells st", "state="),
+        ("mlperf list cells state=t", "state=tuned"),
+        ("mlperf list cells benchmark=res", "benchmark=resnet50-mini"),
+        ("mlperf list systems id=L4x", "id=L4x8"),
+        ("mlperf list rules round=", "round=v6.1"),
+        ("mlperf accuracy --benchmark llama3", "llama3.1-8b"),
+        ("mlperf systems new mine --from L4x", "L4x8"),
         ("mlperf completion ", "zsh"),
     ],
 )
 def test_candidates(line, found):
     assert found in candidates(line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "mlperf report build/lo",
+        "mlperf systems check systems/m",
+        "mlperf diff build/lo",
+        "mlperf run --build-dir b",
+        "mlperf run --systems ",
+        "mlperf accuracy --dataset-file ",
+        "mlperf validate --published ",
+    ],
+)
+def test_files_are_left_to_the_shell(line):
+    assert candidates(line) == []
+
+
+def test_bash_completes_files_where_nothing_of_ours_stands(mlperf, tmp_path):
+    bash = shutil.which("bash")
+    if bash is None:
+        pytest.skip("bash is not installed")
+    program = f"{mlperf('completion', 'bash').out}\ncomplete -p mlperf"
+    done = subprocess.run([bash, "-c", program], text=True, capture_output=True)
+    assert done.stdout == "complete -o default -F _mlperf mlperf\n", done.stderr
 
 
 def test_candidates_begin_with_what_was_typed():
