@@ -100,9 +100,8 @@ def _build(
     report: Callable[[str], None] | None,
 ) -> Engine:
     builder = plugins.load(recipe.builder)()
-    names_model = hasattr(builder, "names_model") and builder.names_model(recipe)
-    # Other engines are about as large as their model, what lies between the two included.
-    require_room(folder, what="an engine", size=0 if names_model else _size(recipe.model_path))
+    size = _size(recipe.model_path)
+    require_room(folder, what="an engine", size=builder.room(recipe, size) if hasattr(builder, "room") else size)
     assembly = Path(tempfile.mkdtemp(dir=folder, prefix=f".{key}."))
     try:
         if tell is not None and hasattr(builder, "tell"):

@@ -56,9 +56,9 @@ class BackendPlugin:
     """attrs class of ``backend.options``."""
     builder: str | None
     """Class with ``version`` and ``build(recipe: Recipe, folder: Path) -> str``, the file's name; None: no code yet.
-    Where it has ``names_model(recipe) -> bool``, that says whether an engine only names its model: others are taken to
-    need as much room on the disk as their model has. Where it has an attribute ``tell``, that is set to what takes
-    sentences for the user."""
+    Where it has ``room(recipe, model_bytes: int) -> int``, that says how many bytes a build takes on the disk, given
+    those of its model: others are taken to need as many as the model has. Where it has an attribute ``tell``, that is
+    set to what takes sentences for the user."""
     runner: str | None
     """Class with open, submit, drain, close; see harness.loadgen.runner."""
     inspect: str | None = None

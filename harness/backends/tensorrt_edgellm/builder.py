@@ -33,13 +33,13 @@ class EdgeLlmBuilder:
         self.report = report
         """Told which step is under way."""
 
-    def names_model(self, recipe: Recipe) -> bool:
-        """See BackendPlugin: only one that is built already.
+    def room(self, recipe: Recipe, model_bytes: int) -> int:
+        """See BackendPlugin: none for an engine that is built already; what is exported stays until the end.
 
         Raises:
             ConfigError: as ``find_source``.
         """
-        return find_source(Path(recipe.model_path)).kind == "engine"
+        return {"engine": 0, "onnx": 1, "checkpoint": 2}[find_source(Path(recipe.model_path)).kind] * model_bytes
 
     def build(self, recipe: Recipe, folder: Path) -> str:
         """Write the engine, build.log and engine.json into ``folder`` and return the last one's name.

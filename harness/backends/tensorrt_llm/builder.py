@@ -41,13 +41,13 @@ class TensorRTLLMBuilder:
         self.tell = tell
         """Told, in a sentence, which values of a recipe have no effect."""
 
-    def names_model(self, recipe: Recipe) -> bool:
-        """See BackendPlugin: unless an engine of TensorRT or a copy of the checkpoint lies beside engine.json.
+    def room(self, recipe: Recipe, model_bytes: int) -> int:
+        """See BackendPlugin: none, unless an engine of TensorRT or a copy of the checkpoint lies beside engine.json.
 
         Raises:
             NotReady: when the folder is no checkpoint.
         """
-        return recipe.values.get(BACKEND) != "cpp" and not _is_to_be_quantized(recipe)
+        return model_bytes if recipe.values.get(BACKEND) == "cpp" or _is_to_be_quantized(recipe) else 0
 
     def build(self, recipe: Recipe, folder: Path) -> str:
         """Write the engine into ``folder`` and return its file name.

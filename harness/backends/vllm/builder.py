@@ -16,9 +16,9 @@ class VllmBuilder:
     version: ClassVar[int] = 1
     """Part of the engine key; raised when the same recipe gives another engine."""
 
-    def names_model(self, recipe: Recipe) -> bool:
-        """See BackendPlugin: always."""
-        return True
+    def room(self, recipe: Recipe, model_bytes: int) -> int:
+        """See BackendPlugin: none, since the engine only names its model."""
+        return 0
 
     def build(self, recipe: Recipe, folder: Path) -> str:
         """Write the engine into ``folder`` and return its file name.

@@ -114,8 +114,8 @@ def test_an_engine_that_is_built_is_used_where_it_lies(library: ModuleType, chec
     _, engine, _ = build(checkpoint, tmp_path / "home")
     record, found, told = build(engine, tmp_path / "again", llm__trtllm_build_flags__max_batch_size=64)
     assert (found, told) == (engine, [])
-    names_model = EdgeLlmBuilder().names_model
-    assert (names_model(recipe(engine)), names_model(recipe(checkpoint))) == (True, False)
+    room = EdgeLlmBuilder().room
+    assert (room(recipe(engine), 100), room(recipe(checkpoint), 100)) == (0, 200)
     assert record.max_batch_size == 4
     home = Engine(key="k", path=str(tmp_path / "again"), file="engine.json", sha256="", reused=True, why="")
     (engine / "llm.engine").write_text("another engine")

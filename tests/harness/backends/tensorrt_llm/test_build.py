@@ -150,15 +150,15 @@ def test_a_checkpoint_that_is_not_quantised_so_is_refused(compose, built, checkp
 
 
 @pytest.mark.parametrize(
-    ("overrides", "names"),
+    ("overrides", "room"),
     [
-        (("builder.precision=bf16",), True),
-        (("builder.precision=fp4", "model.weights=random"), False),
-        (("llm.trtllm_runtime_flags.trtllm_backend=cpp",), False),
+        (("builder.precision=bf16",), 0),
+        (("builder.precision=fp4", "model.weights=random"), 100),
+        (("llm.trtllm_runtime_flags.trtllm_backend=cpp",), 100),
     ],
 )
-def test_only_what_is_written_anew_needs_room(compose, checkpoint, overrides, names):
-    assert TensorRTLLMBuilder().names_model(recipe(compose(*overrides), checkpoint)) is names
+def test_only_what_is_written_anew_needs_room(compose, checkpoint, overrides, room):
+    assert TensorRTLLMBuilder().room(recipe(compose(*overrides), checkpoint), 100) == room
 
 
 def test_a_quantised_checkpoint_is_loaded_where_it_lies(compose, built, checkpoint):
