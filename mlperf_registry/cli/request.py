@@ -120,8 +120,24 @@ def _verb(argv: Sequence[str]) -> tuple[Verb, list[str]]:
 
 def _unknown(verb: Verb, name: str, known: dict[str, Flag]) -> Problem:
     owners = [other.name for other in every_verb() if any(name in (flag.name, flag.short) for flag in other.flags)]
-    hint = f"it belongs to mlperf {', '.join(owners)}" if owners else nearest(name, known)
+    hint = f"it belongs to mlperf {', '.join(owners)}" if owners else _override_for(name) or nearest(name, known)
     return Problem(name, f"mlperf {verb.name} has no such flag", hint=hint)
+
+
+def _override_for(flag: str) -> str | None:
+    """The override that does what a flag of NVIDIA's commands did, if it is one."""
+    from mlperf_registry.compose.fields import workload_fields
+    from mlperf_registry.schema.cell import AXES
+    from mlperf_registry.schema.not_fields import NOT_FIELDS, written_instead
+
+    name = flag.lstrip("-").replace("-", "_")
+    axis = next((axis for axis in AXES if name in (axis, f"{axis}s")), None)
+    if axis is not None:
+        return f"write {axis}=OPTION; several at once: -m {axis}=ONE,OTHER"
+    if name in NOT_FIELDS:
+        return NOT_FIELDS[name]
+    instead = written_instead(name, workload_fields())
+    return f"write {' or '.join(f'{path}=VALUE' for path in instead)}" if instead else None
 
 
 def _take(flag: Flag, value: str, given: dict[str, Any]) -> list[Problem]:

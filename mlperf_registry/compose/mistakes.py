@@ -16,9 +16,11 @@ from mlperf_registry.compose.library import GENERATED_GROUPS, Library
 from mlperf_registry.compose.loaded import load
 from mlperf_registry.compose.override import Override, parse_override
 from mlperf_registry.compose.tree import Tree, holds, plain_paths, walk
-from mlperf_registry.schema.nearest import nearest
+from mlperf_registry.schema.nearest import meant, nearest
+from mlperf_registry.schema.not_fields import NOT_FIELDS, written_instead
 from mlperf_registry.schema.problem import ConfigError, Problem
 
+_FEW = 3
 _SHOWN = 200
 """Characters of Hydra's message that are shown: some print a whole section."""
 
@@ -144,9 +146,22 @@ def _unknown_keys_of(override: Override, known: Tree) -> Iterator[Problem]:
         path = (*override.path, *rest)
         if not holds(known, path) and not is_open(path):
             name = ".".join(path)
-            leaves = [".".join(found) for found, _ in walk(known)] if len(path) > 1 else []
-            hint = nearest(name, leaves or known)
+            leaves = [".".join(found) for found, _ in walk(known)]
+            hint = nearest(name, leaves) if len(path) > 1 else _cure_of_bare(override, known)
             yield Problem(name, "there is no such key", f"override:{override.text}", hint=hint)
+
+
+def _cure_of_bare(override: Override, known: Tree) -> str:
+    """What to write instead of a key without a section, which is how NVIDIA's configurations name a field."""
+    name = override.key
+    paths = {".".join(path[:end]): None for path, _ in walk(known) for end in range(2, len(path) + 1)}
+    if name in NOT_FIELDS:
+        return NOT_FIELDS[name]
+    instead = written_instead(name, paths)
+    if 0 < len(instead) <= _FEW:  # more have a part such as name, of which NVIDIA's have none
+        return f"write {' or '.join(f'{path}={override.written}' for path in instead)}"
+    lasts = {path.rpartition(".")[2] for path in paths}
+    return meant(name, known) or meant(name, paths) or meant(name, lasts) or nearest(name, known)
 
 
 def _refused_values(library: Library, overrides: Sequence[Override]) -> Iterator[Problem]:
