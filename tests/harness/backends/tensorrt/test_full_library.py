@@ -190,10 +190,11 @@ def test_eight_builds_nothing_strongly_typed(case):
     assert refusal.value.problems[0].path == "builder.strongly_typed"
 
 
-@on(*FLAGGED)
-def test_fp8_goes_with_quantisers_of_its_type(case, tmp_path):
+@on((EIGHT, {"FP8", "FP16"}), (TEN, {"FP8", "FP16"}), (ELEVEN, set()))
+def test_fp8_goes_with_quantisers_of_its_type(case, expected, tmp_path):
     built = case.build(quantised(tmp_path, TensorProto.FLOAT8E4M3FN), None, builder__precision="fp8")
-    assert built.flags == {"FP8", "FP16"} and not built.ranges
+    assert built.flags == expected and not built.ranges
+    assert built.tensors["input_q"] == "FP8"
 
 
 @on(*VERSIONS)

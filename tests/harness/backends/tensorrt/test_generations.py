@@ -71,6 +71,7 @@ class Steps:
 def steps(build, request, size):
     """Builds for a compute capability, and gives the steps of the plan."""
     model, cache, output = (MINI, MINI_CACHE, "label") if size == "mini" else request.getfixturevalue("full")
+    batch = 64 if size == "mini" else 256
 
     def run(capability, precision):
         engine, record = build(
@@ -78,6 +79,7 @@ def steps(build, request, size):
             cache,
             builder__precision=precision,
             builder__compute_capability=capability,
+            builder__gpu_batch_size=batch,
             model__output_name=output,
         )
         assert record.device == f"compute capability {capability}"
