@@ -63,6 +63,12 @@ def inputs(model: Any) -> list[Any]:
     return [tensor for tensor in model.graph.input if tensor.name not in weights]
 
 
+def float_inputs(model: Any) -> list[str]:
+    """Names of the inputs that are float32."""
+    onnx = import_onnx()
+    return [tensor.name for tensor in inputs(model) if tensor.type.tensor_type.elem_type == onnx.TensorProto.FLOAT]
+
+
 def activations(model: Any) -> list[str]:
     """Names of the float tensors that depend on the input, in the graph's order."""
     onnx = import_onnx()
@@ -290,17 +296,12 @@ def cast(model: Any, dtype: str, *, cast_inputs: bool) -> Any:
                 attribute.i = to
             if attribute.HasField("t") and attribute.t.data_type == kinds.FLOAT:
                 attribute.t.CopyFrom(_narrowed(attribute.t, to))
-    first = []
+    there = float_inputs(model)
     for tensor in inputs(model):
-        if tensor.type.tensor_type.elem_type != kinds.FLOAT:
-            continue
-        if not cast_inputs:
+        if tensor.name in there and cast_inputs:
+            _cast_input(graph, tensor.name, to, "cast")
+        elif tensor.name in there:
             tensor.type.tensor_type.elem_type = to
-            continue
-        name = f"{tensor.name}_cast"
-        for node in graph.node:
-            _rename(node.input, tensor.name, name)
-        first.append(onnx.helper.make_node("Cast", [tensor.name], [name], name=name, to=to))
     last = []
     for tensor in graph.output:
         if tensor.type.tensor_type.elem_type != kinds.FLOAT:
@@ -310,11 +311,27 @@ def cast(model: Any, dtype: str, *, cast_inputs: bool) -> Any:
             _rename(node.output, tensor.name, name)
             _rename(node.input, tensor.name, name)
         last.append(onnx.helper.make_node("Cast", [name], [tensor.name], name=name, to=kinds.FLOAT))
-    nodes = [*first, *graph.node, *last]
-    del graph.node[:]
-    graph.node.extend(nodes)
+    graph.node.extend(last)
     del graph.value_info[:]
     return model
+
+
+def take_half(model: Any) -> None:
+    """Take float32 inputs in fp16, half the bytes to copy, and widen them in the network."""
+    onnx = import_onnx()
+    there = float_inputs(model)
+    for tensor in inputs(model):
+        if tensor.name in there:
+            tensor.type.tensor_type.elem_type = onnx.TensorProto.FLOAT16
+            _cast_input(model.graph, tensor.name, onnx.TensorProto.FLOAT, "wide")
+
+
+def _cast_input(graph: Any, name: str, to: int, suffix: str) -> None:
+    """Let all nodes read an input from a Cast, which comes first."""
+    cast = f"{name}_{suffix}"
+    for node in graph.node:
+        _rename(node.input, name, cast)
+    graph.node.insert(0, import_onnx().helper.make_node("Cast", [name], [cast], name=cast, to=to))
 
 
 def narrow_labels(model: Any) -> None:

@@ -18,6 +18,10 @@ from mlperf_registry.schema.problem import ConfigError, Problem, RunFailed
 
 _INPUT_DTYPES = ("fp32", "fp16", "int8")
 _FORMATS: dict[Format, str] = {"linear": "LINEAR", "chw4": "CHW4", "chw32": "CHW32"}
+_DTYPES = {"FLOAT": "fp32", "HALF": "fp16"}
+"""The library's name of a number format to that of ``builder.input_dtype``, where it is not the same in capitals."""
+_INDICES = ("INT32", "INT64", "BOOL")
+"""Formats of inputs that choose, count or mask: beside inputs of real numbers they are as the graph has them."""
 _KEEPS_RANGE = ("SHUFFLE", "IDENTITY", "POOLING", "SLICE", "CONCATENATION")
 """Layers whose output is within the range of their input."""
 
@@ -110,8 +114,8 @@ def prepare(model: Any, request: Request, library: Library, cache: CalibrationCa
         cache: ranges; needed for int8 where the graph has no Q/DQ nodes.
 
     Raises:
-        ConfigError: when the library has no such precision, or the graph's own Q/DQ nodes are of another, shift by a
-            zero point, or are needed and absent.
+        ConfigError: when the library has no such precision, the graph's own Q/DQ nodes are of another, shift by a zero
+            point, or are needed and absent, or an int8 input has no range.
     """
     quantised, formats = graph.is_quantised(model), graph.quantised_formats(model)
     graph.keep_output(model, request.output_name)
@@ -127,18 +131,28 @@ def prepare(model: Any, request: Request, library: Library, cache: CalibrationCa
     if quantised:
         _require_symmetric(model, library)
         graph.dequantise_biases(model)
+    scales = None if request.precision != "int8" or quantised else _scales(model, request, cache)
     if not typed:
-        if request.precision != "int8" or quantised:
-            return Form(model=model, typed=False, flags=flags)
-        assert cache is not None
-        return Form(model=model, typed=False, flags=flags, scales=cache.scales)
-    if request.precision == "int8" and not quantised:
-        assert cache is not None
-        model = graph.quantise(model, cache.scales, int8_input=request.input_dtype == "int8")
+        return Form(model=model, typed=False, flags=flags, scales=scales)
+    if scales is not None:
+        model = graph.quantise(model, scales, int8_input=request.input_dtype == "int8")
     narrow: dict[str, Literal["fp16", "bf16"]] = {"fp16": "fp16", "bf16": "bf16", "int8": "fp16"}
     if request.precision in narrow and not (quantised and request.precision == "int8"):
-        model = graph.cast(model, narrow[request.precision], cast_inputs=request.input_dtype != "fp16")
+        takes_it = narrow[request.precision] == request.input_dtype
+        model = graph.cast(model, narrow[request.precision], cast_inputs=not takes_it)
+    if request.input_dtype == "fp16":
+        graph.take_half(model)
     return Form(model=model, typed=True)
+
+
+def _scales(model: Any, request: Request, cache: CalibrationCache | None) -> Mapping[str, float]:
+    assert cache is not None
+    if request.input_dtype == "int8":
+        for name in graph.float_inputs(model):
+            if name not in cache.scales:
+                message = f"is int8, and the calibration cache has no range for {name}"
+                raise ConfigError([Problem("builder.input_dtype", message, hint="`mlperf calibrate` makes one")])
+    return cache.scales
 
 
 def _require_formats(precision: str, formats: tuple[str, ...], library: Library) -> None:
@@ -208,28 +222,35 @@ def set_tensors(library: Library, network: Any, request: Request, form: Form) ->
     """Give inputs their format and layout, and tensors their ranges.
 
     Raises:
-        RunFailed: when the library refuses.
-        ConfigError: when an int8 input has no range.
+        ConfigError: when an input cannot have the format that is asked for.
     """
     trt = library.trt
     if form.scales is not None:
         _set_ranges(trt, network, form.scales)
-    for number in range(network.num_inputs):
-        tensor = network.get_input(number)
-        if request.input_dtype == "int8" and tensor.dtype in (trt.float32, trt.int8):
-            if form.scales is not None:
-                if tensor.name not in form.scales:
-                    message = f"is int8, and the calibration cache has no range for {tensor.name}"
-                    raise ConfigError([Problem("builder.input_dtype", message, hint="`mlperf calibrate` makes one")])
+    inputs = [network.get_input(number) for number in range(network.num_inputs)]
+    for tensor in inputs:
+        if tensor.dtype == trt.float32 and not form.typed:
+            if request.input_dtype == "fp16":
+                tensor.dtype = trt.float16
+            elif request.input_dtype == "int8" and form.scales is not None:
                 tensor.dtype = trt.int8
-            elif tensor.dtype != trt.int8:
-                message = f"is int8, and the network's own Q/DQ nodes want {tensor.name} as it is"
-                raise ConfigError([Problem("builder.input_dtype", message, hint="builder.input_dtype=fp32")])
-        elif request.input_dtype == "fp16" and tensor.dtype == trt.float32 and not form.typed:
-            tensor.dtype = trt.float16
         tensor.allowed_formats = 1 << int(getattr(trt.TensorFormat, _FORMATS[request.input_format]))
+    if request.input_dtype is not None:
+        _require_dtype(inputs, request.input_dtype)
     for number in range(network.num_outputs):
         network.get_output(number).allowed_formats = 1 << int(trt.TensorFormat.LINEAR)
+
+
+def _require_dtype(inputs: list[Any], wanted: str) -> None:
+    """Check that inputs of real numbers are of the format, so that the engine is what its key says."""
+    found = {tensor.name: str(tensor.dtype.name) for tensor in inputs}
+    real = {name: dtype for name, dtype in found.items() if dtype not in _INDICES} or found
+    for name, dtype in real.items():
+        is_there = _DTYPES.get(dtype, dtype.lower())
+        if is_there != wanted:
+            message = f"is {wanted}, and the network takes {name} in {is_there}"
+            hint = f"builder.input_dtype={is_there}" if is_there in _INPUT_DTYPES else "leave it out"
+            raise ConfigError([Problem("builder.input_dtype", message, hint=hint)])
 
 
 def _set_ranges(trt: Any, network: Any, scales: Mapping[str, float]) -> None:
