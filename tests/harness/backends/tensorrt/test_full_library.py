@@ -239,6 +239,18 @@ def test_a_range_of_zero_is_none(case, tmp_path):
 
 
 @on(*FLAGGED)
+def test_constants_of_zeros_have_no_range(case, tmp_path):
+    model = onnx.load(MINI)
+    bias = next(one for one in model.graph.initializer if one.name == "dense_bias")
+    bias.CopyFrom(onnx.numpy_helper.from_array(np.zeros(bias.dims, np.float32), bias.name))
+    path = tmp_path / "zeros.onnx"
+    onnx.save(model, path)
+    ranges = case.build(path, **INT8).ranges
+    assert all(high > 0 for _, high in ranges.values())
+    assert sum("[Constant]" in name for name in ranges) == 1, "that of the weights"
+
+
+@on(*FLAGGED)
 def test_a_graph_with_quantisers_needs_no_ranges(case, tmp_path):
     built = case.build(quantised(tmp_path), None, **INT8)
     assert built.flags == {"INT8", "FP16"} and not built.ranges
