@@ -23,3 +23,5 @@ THREADS = 4096
 """Threads, streams and instances."""
 SAMPLES_HELD = 2**31
 """Samples in memory."""
+MEMORY = 2**50
+"""Bytes of one device's memory."""

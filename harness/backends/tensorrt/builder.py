@@ -24,6 +24,8 @@ from mlperf_registry.structure import structure, unstructure
 PLAN_FILE = "engine.plan"
 _MODULE = "harness.backends.tensorrt.builder"
 _LOG_FILE = "build.log"
+_LONGEST = 300
+"""Characters of a foreign error's words in a sentence: the libraries' bindings quote all that they were given."""
 
 
 class TensorRTBuilder:
@@ -95,6 +97,7 @@ def main(folder: Path) -> int:
     """The child: a recipe on stdin, events as JSON lines on what was stdout; the library's own words go to stderr."""
     # Here alone: whoever asks for the builder's version, to look into the cache, waits for neither.
     import logging
+    import traceback
 
     from harness.backends.tensorrt.compile import compile_plan
 
@@ -116,6 +119,16 @@ def main(folder: Path) -> int:
     except MlperfError as error:
         say("error", **as_event(error))
         return error.exit_code
+    except Exception as error:
+        logging.exception("The build ended by a fault of this program")
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        words = " ".join(str(error).split())
+        message = (
+            f"The build ended by a fault of this program, in {Path(place.filename).name}:{place.lineno}: "
+            f"{type(error).__name__}: {words[:_LONGEST]}{'...' * (len(words) > _LONGEST)}"
+        )
+        say("error", **as_event(RunFailed(message)))
+        return RunFailed.exit_code
     return 0
 
 

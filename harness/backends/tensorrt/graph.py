@@ -45,13 +45,18 @@ def load(path: Path) -> Any:
     """The ModelProto of a file.
 
     Raises:
-        RunFailed: when it is none.
+        RunFailed: when it is none, or a tensor in it has not the values that its shape takes.
     """
     onnx = import_onnx()
     try:
         model = onnx.load(str(path))
         if not model.graph.node:
             raise ValueError("it has no nodes")
+        for name, tensor in _constants(model).items():
+            try:
+                onnx.numpy_helper.to_array(tensor)
+            except (ValueError, TypeError) as error:
+                raise ValueError(f"its tensor {name} is damaged ({error})") from error
         return onnx.shape_inference.infer_shapes(model)
     except Exception as error:  # protobuf's and onnx's exceptions share no base class
         raise RunFailed(f"{path} is no ONNX network that can be read: {error}") from error
@@ -171,11 +176,13 @@ def keep_output(model: Any, name: str | None) -> None:
     """Drop the outputs that nothing reads, where ``name`` says which is read.
 
     Raises:
-        ConfigError: when the network has no output of the name.
+        ConfigError: when the network has no output of the name, or none at all.
     """
+    there = [output.name for output in model.graph.output]
+    if not there:
+        raise ConfigError([Problem("model.path", "has no outputs: export the network with what it computes")])
     if name is None:
         return
-    there = [output.name for output in model.graph.output]
     if name not in there:
         message = f"is {name!r}, and the network has {', '.join(there)}"
         raise ConfigError([Problem("model.output_name", message, hint="set it to one of these")])
@@ -189,9 +196,13 @@ def set_batch(model: Any, batch: int | None) -> None:
     """Make the first dimension of inputs and outputs ``batch``, or free where it is None.
 
     Raises:
-        ConfigError: when another dimension is free, or the network's own batch is fixed at another number.
+        ConfigError: when an input has no dimensions, another dimension is free, or the network's own batch is fixed at
+            another number.
     """
     for tensor in inputs(model):
+        if not tensor.type.tensor_type.shape.dim:
+            message = f"says no dimensions of its input {tensor.name}: export it with the batch as a free first one"
+            raise ConfigError([Problem("model.path", message)])
         first, *rest = tensor.type.tensor_type.shape.dim
         if any(dim.dim_value <= 0 for dim in rest):
             message = f"has free dimensions beyond the batch at its input {tensor.name}: fix them in the ONNX file"

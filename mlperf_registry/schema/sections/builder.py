@@ -12,7 +12,7 @@ import attrs
 from mlperf_registry.schema import bounds
 from mlperf_registry.schema.applicability import MULTISTREAM, NVIDIA, OFFLINE, TENSORRT, TOKENS, TRITON
 from mlperf_registry.schema.components import PerComponent
-from mlperf_registry.schema.knob import Applies, above, at_least, between, knob
+from mlperf_registry.schema.knob import Applies, Range, above, at_least, between, knob
 from mlperf_registry.schema.problem import NotReady
 
 Precision = Literal["fp32", "fp16", "bf16", "int8", "fp8", "fp4"]
@@ -22,6 +22,11 @@ DLA = Applies(benchmarks=("resnet50", "retinanet", "ssd"), scenarios=(*OFFLINE, 
 
 _TENSORRT = Applies(backends=TENSORRT)
 _NVIDIA = Applies(backends=NVIDIA)
+
+
+def _is_capability(value: float) -> bool:
+    # An engine's key and record have it with one digit: two values must not share an engine.
+    return 1 <= value <= 99 and float(f"{value:.1f}") == value
 
 
 @attrs.frozen(kw_only=True)
@@ -68,7 +73,7 @@ class Builder:
     workspace_size: int | None = knob(
         "Scratch memory that a GPU builder may use.",
         unit="B",
-        check=above(0),
+        check=above(0, bounds.MEMORY),
         applies=_TENSORRT,
         scales="size",
         default=None,
@@ -90,7 +95,7 @@ class Builder:
     )
     compute_capability: float | None = knob(
         "Build for GPUs of this compute capability, such as 8.6, whether one is here or not; TensorRT for RTX only.",
-        check=between(1, 99),
+        check=Range("from 1 to 99, with one digit after the point", _is_capability),
         applies=Applies(backends=("tensorrt_rtx",)),
         default=None,
     )
