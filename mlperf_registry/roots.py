@@ -39,10 +39,8 @@ def conf_root() -> Path:
 def system_roots(environ: Mapping[str, str], *, working_dir: Path, given: tuple[Path, ...] = ()) -> tuple[Path, ...]:
     """Folders with the user's system YAML, strongest first: ``--systems``, $MLPERF_SYSTEMS_PATH, ./systems."""
     named = [Path(part) for part in environ.get(SYSTEMS_VARIABLE, "").split(os.pathsep) if part]
-    checkout = _PACKAGE.parent / "systems"
-    return tuple(
-        dict.fromkeys(root.resolve() for root in (*given, *named, working_dir / "systems", checkout) if root.is_dir())
-    )
+    roots = (*given, *named, working_dir / "systems")
+    return tuple(dict.fromkeys(root.resolve() for root in roots if root.is_dir()))
 
 
 def user_cache_folder(environ: Mapping[str, str]) -> Path:

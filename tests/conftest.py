@@ -23,9 +23,14 @@ MACHINES = Path(__file__).parent / "data" / "machines"
 
 
 @pytest.fixture(scope="session", autouse=True)
-def no_settings_of_the_user() -> Iterator[None]:
-    """No test depends on where the one who runs it keeps data and systems, nor on the machine that it runs on."""
+def no_settings_of_the_user(tmp_path_factory: pytest.TempPathFactory, checkout: Path) -> Iterator[None]:
+    """No test depends on where the one who runs it keeps data and systems, nor on the machine that it runs on.
+
+    Systems lie in the working folder's systems/, where a user of the checkout writes some; so tests work elsewhere.
+    """
     with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("working"))
+        patch.setenv("PYTHONPATH", str(checkout), prepend=os.pathsep)  # of programs that tests start
         for name in os.environ:
             if name.startswith("MLPERF_") or name == "SYSTEM_NAME":
                 patch.delenv(name)

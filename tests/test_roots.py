@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from mlperf_registry.roots import SCRATCH_VARIABLE, resolve_path
+from mlperf_registry.roots import SCRATCH_VARIABLE, SYSTEMS_VARIABLE, resolve_path, system_roots
 from mlperf_registry.schema.problem import NotReady
 
 
@@ -47,3 +47,12 @@ def test_what_is_not_there_is_told_with_its_source(scratch, kind):
         resolve_path("models/none", None, source="the archive", kind=kind)
     with pytest.raises(NotReady, match=r"No path of the model or the data is set\. Get it: the archive"):
         resolve_path(None, scratch, source="the archive", kind=kind)
+
+
+def test_systems_lie_where_the_documentation_says_and_nowhere_else(tmp_path):
+    given, named, working = (tmp_path / name for name in ("given", "named", "working"))
+    for folder in (given, named, working / "systems"):
+        folder.mkdir(parents=True)
+    environ = {SYSTEMS_VARIABLE: os.pathsep.join((str(named), str(tmp_path / "absent")))}
+    assert system_roots({}, working_dir=tmp_path) == ()
+    assert system_roots(environ, working_dir=working, given=(given,)) == (given, named, working / "systems")
