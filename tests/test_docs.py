@@ -32,9 +32,19 @@ def test_a_system_of_ones_own_takes_over_half_of_its_bases_rates(tmp_path, block
     assert mine.loadgen.offline_expected_qps == pytest.approx(theirs.loadgen.offline_expected_qps / 2)
 
 
+def test_tuned_values_of_ones_own_hold_for_the_variants_that_they_name(tmp_path, blocks):
+    place = tmp_path / re.findall(r"# systems/(tuned/\S+)", blocks[1])[0]
+    place.parent.mkdir(parents=True)
+    place.write_text(blocks[1], encoding="utf-8")
+    registry = _registry(tmp_path, blocks[0])
+    cell: dict[str, Any] = {"system": "my_box", "benchmark": "resnet50", "scenario": "server"}
+    rates = [registry.get(**cell, power_setting=power).loadgen.server_target_qps for power in ("maxp", "maxq")]
+    assert rates == [73_000, 52_000]
+
+
 def test_a_submission_section_answers_what_nobody_can_detect(tmp_path, blocks):
     stated = yaml.safe_load(blocks[0])
-    stated["system"]["submission"] = yaml.safe_load(blocks[1])["system"]["submission"]
+    stated["system"]["submission"] = yaml.safe_load(blocks[2])["system"]["submission"]
     registry = _registry(tmp_path, "# @package _global_\n" + yaml.safe_dump(stated))
     system = registry.get(system="my_box", benchmark="sdxl", scenario="offline").system
     missing = {problem.path.removeprefix("system.submission.") for problem in draft(system).problems}

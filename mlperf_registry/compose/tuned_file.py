@@ -127,7 +127,9 @@ class _Reading:
         if "tuned_for" not in self.document.tree:
             return (PLAIN,)
         known = self.vocabulary.variants
-        variants = self._listed("tuned_for")
+        variants = self._listed(
+            "tuned_for", f"write tuned_for: [...] with {PLAIN} or names such as maxq or k_99_9+maxq"
+        )
         for variant in variants:
             if variant not in known:
                 twin = next((name for name in known if set(name.split("+")) == set(variant.split("+"))), None)
@@ -136,7 +138,11 @@ class _Reading:
         return variants
 
     def _backends(self) -> tuple[str, ...]:
-        backends = self._listed("backends")
+        cure = f"write backends: [...] with one or more of {', '.join(self.vocabulary.backends)}"
+        if "backends" not in self.document.tree:
+            self._refuse(("backends",), "is missing: the engine libraries that the values are for", cure)
+            return ()
+        backends = self._listed("backends", cure)
         for backend in backends:
             if backend not in self.vocabulary.backends:
                 self._refuse(
@@ -144,11 +150,11 @@ class _Reading:
                 )
         return backends
 
-    def _listed(self, key: str) -> tuple[str, ...]:
+    def _listed(self, key: str, cure: str) -> tuple[str, ...]:
         value = self.document.tree.get(key)
         if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
             return tuple(value)
-        self._refuse((key,), "must be a list of names", f"write {key}: [...]")
+        self._refuse((key,), "must be a list of names", cure)
         return ()
 
     def _deltas(self, tuned_for: tuple[str, ...]) -> Iterator[tuple[frozenset[str], Tree]]:
