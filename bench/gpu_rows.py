@@ -16,7 +16,7 @@ import attrs
 
 from bench.gpu_bench import ROOT, Bench, Told, environ
 from bench.gpu_cell import merged, workload
-from bench.gpu_watch import Watch, gpu_name
+from bench.gpu_watch import Watch
 from bench.row import Row, Rows
 from mlperf_registry.execute.result import RESULT_FILE
 from mlperf_registry.schema.result import RunResult
@@ -219,15 +219,8 @@ def server(bench: Bench) -> Row:
 
 
 def _offline_kept(file: Path) -> dict[str, Any]:
-    """Rate of the row offline in a file, and how it was measured; SystemExit where it is none to stand beside."""
-    row = Rows(file).row("offline")
-    cure = "measure it here first, or give --offline RATE."
-    if row is None:
-        raise SystemExit(f"{file} has no row offline: {cure}")
-    if row["gpu"] != gpu_name():
-        raise SystemExit(f"The row offline of {file} is of {row['gpu']}, and this is {gpu_name()}: {cure}")
-    if not row["detail"]["valid"]:
-        raise SystemExit(f"The row offline of {file} is of a run that was not VALID: {cure}")
+    """Rate of the row offline in a file, and how it was measured."""
+    row = Rows(file).beside("offline", "measure it here first, or give --offline RATE.")
     measured = {name: row["detail"][name] for name in ("rate", "engine")}
     return {**measured, **{name: row[name] for name in ("command", "date", "gpu")}}
 

@@ -83,6 +83,13 @@ class Bench:
         row = self._rows.row(name)
         return None if row is None else row["detail"]
 
+    def offline_rate(self, name: str) -> float:
+        """Samples/s that Server's shares are of: those given, or those of a row; SystemExit where neither is there."""
+        if self.asked.offline:
+            return float(self.asked.offline)
+        row = self._rows.beside(name, "measure it here first, or give --offline SAMPLES_PER_S.")
+        return float(row["detail"]["rate"])
+
     # In this process.
 
     def llm(self) -> Any:

@@ -13,6 +13,10 @@ from bench.say import say
 from harness.llm.engine_file import EngineFile
 from harness.loadgen.runner import Runner
 
+TTFT = "result_first_token_99.00_percentile_latency_ns"
+TPOT = "result_time_per_output_token_99.00_percentile_ns"
+COMPLETED = "result_completed_tokens_per_second"
+
 
 def bare(bench: Bench) -> Row:
     """``vllm.LLM.generate`` on all prompts."""
@@ -74,17 +78,16 @@ def _over_bare(figure: str, least: float, found: dict[str, Any], turns: Sequence
 
 
 def _server(bench: Bench, figure: str, beside: str, runner: Callable[[], Runner] | None, *overrides: str) -> Row:
-    measured = bench.detail(beside) or bench.detail("offline")
-    rate = bench.asked.offline or (measured or {}).get("rate")
-    if rate is None:
-        raise SystemExit(f"The row {beside} has not been measured: measure it first, or give --offline SAMPLES_PER_S.")
+    rate = bench.offline_rate(beside)
     runs: list[dict[str, Any]] = []
     for share in bench.asked.shares:
         found = bench.server_run(share * rate, runner, *overrides)
         results = found["results"]
-        ttft = results.get("result_first_token_99.00_percentile_latency_ns", 0) / 1e6
-        tpot = results.get("result_time_per_output_token_99.00_percentile_ns", 0) / 1e6
-        reached = results.get("result_completed_tokens_per_second", 0.0) / (rate * ANSWER)
+        lacking = [name for name in (TTFT, TPOT, COMPLETED) if name not in results]
+        if lacking:  # a 0 in its place would pass for a good one
+            raise SystemExit(f"LoadGen's log of {share:.3f} has no {', '.join(lacking)}: {_validity(found)}")
+        ttft, tpot = results[TTFT] / 1e6, results[TPOT] / 1e6
+        reached = results[COMPLETED] / (rate * ANSWER)
         runs.append({"asked": share, "share": reached, "ttft_p99_ms": ttft, "tpot_p99_ms": tpot, **found})
         say(f"  {share:.3f} asked: {_validity(found)}, {reached:.3f}, TTFT {ttft:.0f} ms, TPOT {tpot:.1f} ms (p99)")
     valid = [run for run in runs if run["valid"]]

@@ -29,7 +29,7 @@ class Row:
 
 
 class Rows:
-    """Rows by name, kept in a file: a machine may be lent for a row at a time."""
+    """Rows by name, kept in a file: there may be time on a GPU for one row, and for the next on another day."""
 
     def __init__(self, file: Path) -> None:
         """Read what was kept there before, if anything was."""
@@ -50,6 +50,17 @@ class Rows:
     def row(self, name: str) -> dict[str, Any] | None:
         """A row of this command or one before it, with its command, date and GPU; None where it was not measured."""
         row: dict[str, Any] | None = self._rows.get(name)
+        return row
+
+    def beside(self, name: str, cure: str) -> dict[str, Any]:
+        """The row that another one's share is taken of; SystemExit, with the cure, where it cannot stand beside it."""
+        row = self.row(name)
+        if row is None:
+            raise SystemExit(f"{self._file} has no row {name}: {cure}")
+        if row["gpu"] != gpu_name():
+            raise SystemExit(f"The row {name} of {self._file} is of {row['gpu']}, and this is {gpu_name()}: {cure}")
+        if not row["detail"]["valid"]:
+            raise SystemExit(f"The row {name} of {self._file} is of a run that was not VALID: {cure}")
         return row
 
 
