@@ -29,6 +29,8 @@ _HEADER = "TRT-8600-EntropyCalibration2"
 _BINS = 2048
 _FEWEST_BINS = 64
 _ERRORS_ONLY = 3
+_LEAST_SCALE, _LARGEST_SCALE = 2.0**-126, 65504.0
+"""The first of full precision in float32, and the last that fp16 can hold, in which networks have them."""
 _VALUES = 1 << 16
 """Of one tensor and sample, that are counted: more change no range."""
 
@@ -49,24 +51,27 @@ class CalibrationCache:
         Raises:
             ConfigError: for text that is no such cache.
         """
-        header, *lines = text.strip().splitlines() or [""]
+        lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+        header = lines[0][1] if lines else ""
+        if not header.startswith("TRT-") or len(lines) < 2:
+            raise _wrong(f"{origin} is no INT8 calibration cache: its first line names no calibrator")
         scales, without = {}, []
-        try:
-            if not header.startswith("TRT-") or not lines:
-                raise ValueError("its first line names no calibrator")
-            for line in lines:
-                name, _, digits = line.rpartition(":")
-                # TensorRT writes the number in hex, less zeros in front.
-                (scale,) = struct.unpack(">f", bytes.fromhex(digits.strip().zfill(8)))
-                if not name or not digits.strip() or not math.isfinite(scale):
-                    raise ValueError(f"{line!r} is no tensor and its scale")
-                if scale:
-                    scales[name.strip()] = scale
-                else:
-                    without.append(name.strip())
-        except (ValueError, struct.error) as error:
-            raise _wrong(f"{origin} is no INT8 calibration cache: {error}") from error
-        return cls(scales, header.strip(), tuple(without))
+        for number, line in lines[1:]:
+            name, scale = _tensor_and_scale(line)
+            if not name or scale is None:
+                raise _wrong(
+                    f"{origin} is no INT8 calibration cache: line {number}, {line!r}, is no tensor and its scale"
+                )
+            if scale == 0:
+                without.append(name)
+            elif _LEAST_SCALE <= scale <= _LARGEST_SCALE:
+                scales[name] = scale
+            else:
+                raise _wrong(
+                    f"{origin} has an impossible scale of {scale:.3g} for {name} in line {number}: scales are from "
+                    f"{_LEAST_SCALE:.3g} to {_LARGEST_SCALE:g}, or 0 for no range"
+                )
+        return cls(scales, header, tuple(without))
 
     def text(self) -> str:
         """As NVIDIA's tools read it."""
@@ -89,6 +94,16 @@ class CalibrationCache:
             said = [f"lacks {_some(missing)}"] if missing else []
             said += [f"has {_some(unknown)}, which the network does not"] if unknown else []
             raise _wrong(f"{origin} is the calibration cache of another network: it {' and '.join(said)}")
+
+
+def _tensor_and_scale(line: str) -> tuple[str, float | None]:
+    name, _, digits = line.rpartition(":")
+    try:
+        # TensorRT writes the number in hex, less zeros in front.
+        (scale,) = struct.unpack(">f", bytes.fromhex(digits.strip().zfill(8)))
+    except (ValueError, struct.error):
+        return name.strip(), None
+    return name.strip(), scale if digits.strip() and math.isfinite(scale) else None
 
 
 def calibrate(model: Path, batches: Batches, tell: Callable[[str], None]) -> str | None:
@@ -202,8 +217,13 @@ def read_cache(path: str | None) -> CalibrationCache:
         raise NotReady("INT8 needs a calibration cache: make it with `mlperf calibrate` and the same overrides.")
     try:
         text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise NotReady(f"The calibration cache {path} cannot be read: {error}.") from error
+    except UnicodeDecodeError as error:
+        raise _wrong(f"{path} is no INT8 calibration cache: it is no text") from error
+    except OSError as error:
+        raise NotReady(
+            f"The calibration cache {path} cannot be read ({error.strerror}): make it with `mlperf calibrate` and the "
+            "same overrides, or name another with builder.cache_file."
+        ) from error
     return CalibrationCache.parse(text, path)
 
 

@@ -80,7 +80,7 @@ def compile_plan(recipe: Recipe, path: Path, report: Tell, tell: Tell = silent) 
         profiles=request.profiles,
         version_compatible=bool(recipe.values.get("builder.version_compatible")),
         dla_core=recipe.values.get("builder.dla_core"),
-        tensors=tuple(_with_scale(tensor, cache) for tensor in tensors),
+        tensors=tuple(_with_scale(tensor, form.scales) for tensor in tensors),
         seconds=round(time.monotonic() - started, 3),
     )
     write_record(folder, record)
@@ -236,10 +236,10 @@ def _dtype_name(trt: Any, dtype: Any) -> str:
     return str(trt.nptype(dtype).__name__)
 
 
-def _with_scale(tensor: PlanTensor, cache: CalibrationCache | None) -> PlanTensor:
-    if not tensor.is_input or tensor.dtype != "int8" or cache is None:
+def _with_scale(tensor: PlanTensor, scales: Mapping[str, float] | None) -> PlanTensor:
+    if not tensor.is_input or tensor.dtype != "int8" or scales is None:
         return tensor
-    return attrs.evolve(tensor, scale=cache.scales[tensor.name])
+    return attrs.evolve(tensor, scale=scales[tensor.name])
 
 
 def _lacks(library: Library, path: str, what: str) -> ConfigError:

@@ -221,6 +221,11 @@ def set_batch(model: Any, batch: int | None) -> None:
     del model.graph.value_info[:]
 
 
+def steps(scales: Mapping[str, float]) -> dict[str, float]:
+    """Calibrated scales as Q/DQ nodes have them."""
+    return {name: max(scale, _SMALLEST_SCALE) for name, scale in scales.items()}
+
+
 def quantise(model: Any, scales: Mapping[str, float], *, int8_input: bool) -> Any:
     """The graph with Q/DQ nodes around every operator that has int8 kernels, as TensorRT fuses them.
 
@@ -229,7 +234,7 @@ def quantise(model: Any, scales: Mapping[str, float], *, int8_input: bool) -> An
 
     Args:
         model: a float32 graph, changed in place where no newer opset is needed.
-        scales: activation to real value of one step.
+        scales: activation to real value of one step, from ``steps``.
         int8_input: whether the network's input comes quantised.
     """
     onnx = import_onnx()
@@ -244,10 +249,8 @@ def quantise(model: Any, scales: Mapping[str, float], *, int8_input: bool) -> An
     def dequantised(name: str) -> str:
         if name not in pairs:
             scale, zero = f"{name}_scale", f"{name}_zero"
-            step = np.float32(max(scales[name], _SMALLEST_SCALE))
-            graph.initializer.extend(
-                [onnx.numpy_helper.from_array(step, scale), onnx.numpy_helper.from_array(np.int8(0), zero)]
-            )
+            for constant, number in ((scale, np.float32(scales[name])), (zero, np.int8(0))):
+                graph.initializer.append(onnx.numpy_helper.from_array(number, constant))
             pairs[name] = f"{name}_dequantised"
             steps, nodes = f"{name}_quantised", []
             if int8_input and name in entry:

@@ -101,7 +101,8 @@ class Form:
     flags: tuple[str, ...] = ()
     """Of the library's BuilderFlag."""
     scales: Mapping[str, float] | None = None
-    """Ranges to set on tensors."""
+    """Tensor to real value of one int8 step: in the graph where it is typed, else to be set as ranges; None where no
+    calibration cache says them."""
 
 
 def prepare(model: Any, request: Request, library: Library, cache: CalibrationCache | None) -> Form:
@@ -135,6 +136,7 @@ def prepare(model: Any, request: Request, library: Library, cache: CalibrationCa
     if not typed:
         return Form(model=model, typed=False, flags=flags, scales=scales)
     if scales is not None:
+        scales = graph.steps(scales)
         model = graph.quantise(model, scales, int8_input=request.input_dtype == "int8")
     narrow: dict[str, Literal["fp16", "bf16"]] = {"fp16": "fp16", "bf16": "bf16", "int8": "fp16"}
     if request.precision in narrow and not (quantised and request.precision == "int8"):
@@ -142,7 +144,7 @@ def prepare(model: Any, request: Request, library: Library, cache: CalibrationCa
         model = graph.cast(model, narrow[request.precision], cast_inputs=not takes_it)
     if request.input_dtype == "fp16":
         graph.take_half(model)
-    return Form(model=model, typed=True)
+    return Form(model=model, typed=True, scales=scales)
 
 
 def _scales(model: Any, request: Request, cache: CalibrationCache | None) -> Mapping[str, float]:
@@ -225,7 +227,7 @@ def set_tensors(library: Library, network: Any, request: Request, form: Form) ->
         ConfigError: when an input cannot have the format that is asked for.
     """
     trt = library.trt
-    if form.scales is not None:
+    if form.scales is not None and not form.typed:
         _set_ranges(trt, network, form.scales)
     inputs = [network.get_input(number) for number in range(network.num_inputs)]
     for tensor in inputs:

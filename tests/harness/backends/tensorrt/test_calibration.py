@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 
 import numpy as np
 import onnx
@@ -44,10 +45,10 @@ def test_nvidias_format_is_read_and_written():
 
 def test_scales_of_fewer_digits_and_none_are_read():
     text = (
-        "TRT-8401-EntropyCalibration2\n366: 0\n(Unnamed Layer* 64) [Shuffle]_output: 0\ntiny: 7fffff\ninput: 3c010a14\n"
+        "TRT-8401-EntropyCalibration2\n366: 0\n(Unnamed Layer* 64) [Shuffle]_output: 0\ntiny: 800000\ninput: 3c010a14\n"
     )
     cache = CalibrationCache.parse(text, "the file")
-    assert cache.scales == {"tiny": pytest.approx(2**-126, rel=1e-5), "input": pytest.approx(1 / 127, rel=1e-3)}
+    assert cache.scales == {"tiny": 2**-126, "input": pytest.approx(1 / 127, rel=1e-3)}
     assert cache.without == ("366", "(Unnamed Layer* 64) [Shuffle]_output")
     assert CalibrationCache.parse(cache.text(), "it") == cache
 
@@ -73,9 +74,32 @@ def test_other_files_are_refused(text):
         CalibrationCache.parse(text, "the file")
 
 
+@pytest.mark.parametrize(
+    ("digits", "scale"), [("bc010a14", "-0.00788"), ("1", "1.4e-45"), ("7fffff", "1.18e-38"), ("7f7fffff", "3.4e+38")]
+)
+def test_a_scale_that_no_calibrator_gives_is_refused_with_its_line(digits, scale):
+    text = f"TRT-8600-X\n\nfirst: 3c010a14\nsecond: {digits}\n"
+    said = f"the file has an impossible scale of {scale} for second in line 4: scales are from 1.18e-38 to 65504"
+    with pytest.raises(ConfigError, match=f"{re.escape(said)}.*mlperf calibrate") as refusal:
+        CalibrationCache.parse(text, "the file")
+    assert refusal.value.problems[0].path == "builder.cache_file"
+
+
+def test_blank_lines_are_skipped():
+    cache = CalibrationCache.parse("\nTRT-8600-X\n\ninput: 3c010a14\n  \noutput: 3c010a14\n\n", "the file")
+    assert list(cache.scales) == ["input", "output"]
+
+
+def test_a_binary_file_is_no_cache(tmp_path):
+    path = tmp_path / "cache"
+    path.write_bytes(b"TRT-\xff\xfe\x00")
+    with pytest.raises(ConfigError, match=r"cache is no INT8 calibration cache: it is no text .*mlperf calibrate"):
+        read_cache(str(path))
+
+
 def test_a_missing_cache_says_how_to_make_one(tmp_path):
     for path in (None, str(tmp_path / "absent")):
-        with pytest.raises(NotReady):
+        with pytest.raises(NotReady, match="mlperf calibrate"):
             read_cache(path)
 
 

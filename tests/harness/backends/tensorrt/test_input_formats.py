@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 import onnx
 import pytest
 from onnx import TensorProto, helper
@@ -74,3 +76,12 @@ def test_an_int8_input_without_a_range_is_refused(build, tmp_path):
     cache.write_text("\n".join("input: 0" if line.startswith("input:") else line for line in lines))
     with pytest.raises(ConfigError, match=r"int8, and the calibration cache has no range for input .*mlperf calibrate"):
         build(cache=cache, builder__precision="int8", builder__input_dtype="int8")
+
+
+def test_the_scale_of_an_int8_input_is_the_one_that_the_network_has(build, tmp_path):
+    cache = tmp_path / "model.cache"
+    lines = MINI_CACHE.read_text().splitlines()
+    tiny = f"input: {struct.pack('>f', 2**-30).hex()}"
+    cache.write_text("\n".join(tiny if line.startswith("input:") else line for line in lines))
+    _, record = build(cache=cache, builder__precision="int8", builder__input_dtype="int8")
+    assert record.inputs[0].scale == 2**-14  # the least that fp16, in which the network has it, holds in full
