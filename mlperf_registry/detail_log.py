@@ -96,6 +96,12 @@ class DetailLog:
         value = self.values.get("result_validity")
         return value if isinstance(value, str) else None
 
+    @property
+    def samples_per_query(self) -> int | None:
+        """Samples that LoadGen put into each query; None where the log does not say."""
+        value = self.values.get("effective_samples_per_query")
+        return value if isinstance(value, int) else None
+
     def latency_percentiles(self) -> dict[str, float]:
         """Percentile, as LoadGen spells it ("99.00"), to the latency of a query in ns."""
         return self._percentiles(_LATENCY)

@@ -14,7 +14,8 @@ from mlperf_registry.detail_log import DETAIL_LOG, DetailLog, read_detail_log
 from mlperf_registry.execute.departures import departures
 from mlperf_registry.execute.host import host_facts, library_versions, versions
 from mlperf_registry.execute.run_folder import RunFolder
-from mlperf_registry.rules.plan import headline_metric
+from mlperf_registry.rules.plan import breaches_of_run, headline_metric
+from mlperf_registry.rules.remainder import remainder
 from mlperf_registry.schema.plan import Plan
 from mlperf_registry.schema.problem import ConfigError, RunFailed
 from mlperf_registry.schema.result import RESULT_SCHEMA, Accuracy, EngineUsed, RunResult
@@ -122,6 +123,8 @@ def make_result(
     # LoadGen reports token latencies of every scenario, and holds Server's alone to a bound.
     bounded = performance is not None and settings.scenario == "Server" and settings.use_token_latencies
     plugin = plugins.backend(workload.backend.name)
+    breaches = breaches_of_run(plan, None if performance is None else performance.log.samples_per_query)
+    submittable = bool(valid) and accurate and not breaches and full
     return RunResult(
         schema=RESULT_SCHEMA,
         run_id=run.run_id,
@@ -150,8 +153,9 @@ def make_result(
         valid=valid,
         reasons=reasons,
         remarks=tuple(dict.fromkeys(said for end in (performance, accuracy_run) if end for said in end.remarks)),
-        rule_breaches=plan.breaches,
-        submittable=bool(valid) and accurate and not plan.breaches and full,
+        rule_breaches=breaches,
+        submittable=submittable,
+        still_needed=remainder(workload) if submittable else (),
         metrics=performance.log.metrics(scenario, headline_metric(workload)) if performance else (),
         latency=performance.log.latency_percentiles() if performance else None,
         ttft=(performance.log.ttft_percentiles() or None) if performance else None,

@@ -26,6 +26,7 @@ from mlperf_registry.report.verdict import (
     caveats,
     headline,
     metric_name,
+    needed,
     obstacles,
     percentile_of,
     subject,
@@ -144,8 +145,11 @@ def _accuracy(accuracy: Accuracy | None, unit: str) -> Html:
 def _submittable(result: RunResult) -> Html:
     heading = tag("p", f"Under the rules of round {result.round}", class_="what")
     if result.submittable:
-        text = tag("p", "No rule is breached, and accuracy is met.", class_="note")
-        return tag("section", heading, tag("p", "Submittable", class_="middle good-text"), text, class_="card")
+        text = tag("p", "No rule that a run can show is breached, and accuracy is met. A submission still needs:")
+        needs = tag("div", text, bullets(needed(result)), class_="note")
+        return tag(
+            "section", heading, tag("p", "This cell keeps them", class_="middle good-text"), needs, class_="card"
+        )
     why = tag("div", bullets(obstacles(result)), class_="note")
     return tag("section", heading, tag("p", "Not submittable", class_="middle"), why, class_="card")
 

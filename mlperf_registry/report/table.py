@@ -15,6 +15,7 @@ from mlperf_registry.report.verdict import (
     caveats,
     headline,
     metric_name,
+    needed,
     obstacles,
     percentile_of,
     subject,
@@ -53,7 +54,8 @@ def run_summary(result: RunResult, *, accuracy_unit: str = "") -> Group:
         style = _STYLE[accuracy_verdict(result.accuracy).tone]
         rows.append(("accuracy", Text(accuracy_line(result.accuracy, accuracy_unit), style)))
     if result.submittable:
-        rows.append(("submittable", Text(f"yes, under the rules of {result.round}", "green")))
+        rows.append(("rules", Text(f"this cell keeps those of {result.round}", "green")))
+        rows.append(("", Text(f"a submission still needs {'; '.join(needed(result))}")))
     else:
         rows.append(("submittable", Text(f"no: {' '.join(obstacles(result))}")))
     rows += [("rule", Text(f"{breach.path}: {breach.message}", "yellow")) for breach in result.rule_breaches]

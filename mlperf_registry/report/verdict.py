@@ -116,6 +116,11 @@ def obstacles(result: RunResult) -> tuple[str, ...]:
     return tuple(found) or ("The result does not record a reason.",)
 
 
+def needed(result: RunResult) -> tuple[str, ...]:
+    """What a submission needs beside a cell that keeps the rules; results of older versions do not say it."""
+    return result.still_needed or ("what its round asks beside this cell",)
+
+
 def accuracy_verdict(accuracy: Accuracy) -> Verdict:
     """Whether accuracy was met, as far as it was scored."""
     if not accuracy.passed:

@@ -9,7 +9,7 @@ import attrs
 
 from mlperf_registry.rules.round import load_round
 from mlperf_registry.rules.rule import Case
-from mlperf_registry.rules.rulebook import breaches
+from mlperf_registry.rules.rulebook import OFFLINE_SAMPLES, breaches
 from mlperf_registry.rules.settings import samples_of_round
 from mlperf_registry.schema.plan import AccuracyBound, Breach, LoadGenSettings, Plan
 from mlperf_registry.schema.workload import Workload
@@ -39,6 +39,27 @@ def forbidden(workload: Workload) -> tuple[Breach, ...]:
         ConfigError: when there is no round of the workload's name.
     """
     return breaches(_case(workload), judges="cell")
+
+
+def breaches_of_run(plan: Plan, samples_per_query: int | None) -> tuple[Breach, ...]:
+    """The breaches of a plan after its performance run.
+
+    Args:
+        plan: what was to run.
+        samples_per_query: those that LoadGen put into a query; None without a performance run, which settles nothing.
+
+    Raises:
+        ConfigError: when there is no round of the workload's name.
+    """
+    least = _case(plan.workload).bounds.fewest_queries
+    if samples_per_query is None or least is None:
+        return plan.breaches
+    held = f"the Offline query must hold {least} samples or more, held {samples_per_query}"
+    return tuple(
+        attrs.evolve(breach, message=held) if breach.rule == OFFLINE_SAMPLES else breach
+        for breach in plan.breaches
+        if breach.rule != OFFLINE_SAMPLES or samples_per_query < least
+    )
 
 
 def headline_metric(workload: Workload) -> str:

@@ -19,6 +19,9 @@ _CLOSED: tuple[Division, ...] = ("closed",)
 _SERVER = ("server", "interactive")
 _QUERIES = ("singlestream", "multistream", *_SERVER)
 
+OFFLINE_SAMPLES = "offline-samples"
+"""Id of the rule whose value a setting only bounds from below: how many samples there were, the run shows."""
+
 _SCENARIOS = "{rules}, Scenarios"
 _COUNTS = "{rules}, Scenarios, and {mlperf_conf}"
 _BENCHMARKS = "{rules}, Benchmarks, and {checker}, MODEL_CONFIG"
@@ -116,7 +119,7 @@ def _max_query_count(case: Case) -> str | None:
 
 def _offline_samples(case: Case) -> str | None:
     least, value = case.bounds.fewest_queries or 1, case.settings.min_query_count
-    return None if value >= least else f"the Offline query must hold {least} samples or more, holds {value}"
+    return None if value >= least else f"must be {least} or more, is {value}: the fewest samples of the Offline query"
 
 
 def _dataset_size(case: Case) -> str | None:
@@ -385,7 +388,7 @@ RULES: tuple[Rule, ...] = (
         citation=_COUNTS,
     ),
     Rule(
-        id="offline-samples",
+        id=OFFLINE_SAMPLES,
         path="loadgen.min_query_count",
         judges="values",
         divisions=_CLOSED,

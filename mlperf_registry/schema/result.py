@@ -80,8 +80,11 @@ class RunResult:
     remarks: tuple[str, ...] = knob(
         "What the backend has to say of how it ran: what was asked twice, what cannot be seen from outside.", default=()
     )
-    rule_breaches: tuple[Breach, ...] = knob("Rules of the round that the plan breaks.")
-    submittable: bool = knob("Valid, accurate, no breach, a full benchmark, trained weights.")
+    rule_breaches: tuple[Breach, ...] = knob("Rules of the round that the plan, or the run itself, breaks.")
+    submittable: bool = knob(
+        "Whether this cell keeps the rules: valid, accurate, no breach, a full benchmark, trained weights."
+    )
+    still_needed: tuple[str, ...] = knob("What a submission needs beside a cell that keeps the rules.", default=())
     metrics: tuple[Metric, ...] = knob("Headline first.")
     latency: dict[str, float] | None = knob("Percentile to nanoseconds, from LoadGen's summary.", default=None)
     ttft: dict[str, float] | None = knob("The same of the time to first token, of token runs.", default=None)

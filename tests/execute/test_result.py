@@ -208,6 +208,22 @@ def test_without_a_target_or_all_of_the_score_nothing_is_submittable(result_of, 
     )
     assert result.accuracy.passed is True
     assert result.submittable is submittable
+    assert bool(result.still_needed) is submittable, "a cell that keeps the rules is no submission"
+
+
+@pytest.mark.parametrize(
+    ("samples", "said"), [(24_576, []), (24_575, ["the Offline query must hold 24576 samples or more, held 24575"])]
+)
+def test_the_size_of_the_offline_query_is_judged_by_what_ran(result_of, samples, said):
+    performance = log("offline")
+    performance = attrs.evolve(performance, values={**performance.values, "effective_samples_per_query": samples})
+
+    def found(result):
+        return [breach.message for breach in result.rule_breaches if breach.rule == "offline-samples"]
+
+    assert found(result_of(end(performance, ()), None)) == said
+    (planned,) = found(result_of(None, end(log("offline_accuracy"), ())))
+    assert planned == "must be 24576 or more, is 1: the fewest samples of the Offline query"
 
 
 @pytest.fixture

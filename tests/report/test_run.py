@@ -50,6 +50,13 @@ def test_a_report_says_what_matters(
     assert html.count("<caption>") == html.count("<table")
 
 
+def test_a_cell_that_keeps_the_rules_is_not_called_a_submission(tmp_path: Path, make_result: Make) -> None:
+    kept = make_result(submittable=True, rule_breaches=(), still_needed=("compliance runs of TEST01 and TEST04",))
+    html = write_run_report(tmp_path, kept).read_text()
+    assert "This cell keeps them" in html and "ubmittable" not in html
+    assert "A submission still needs:" in html and "<li>compliance runs of TEST01 and TEST04</li>" in html
+
+
 @pytest.mark.parametrize(
     ("tuned_round", "derived_from", "label"),
     [("none", None, "untuned"), ("v4.1", None, "tuned v4.1"), ("v4.1", "L4x1", "derived from L4x1, v4.1")],

@@ -26,6 +26,13 @@ def test_the_summary_of_a_run(make_result: Callable[..., RunResult]) -> None:
         assert word in text
 
 
+def test_a_cell_that_keeps_the_rules_is_not_called_a_submission(make_result: Callable[..., RunResult]) -> None:
+    needs = ("compliance runs of TEST01 and TEST04", "runs of SingleStream and MultiStream")
+    text = _printed(run_summary(make_result(submittable=True, rule_breaches=(), still_needed=needs)))
+    assert "this cell keeps those of v6.1" in text and "submittable" not in text
+    assert f"a submission still needs {'; '.join(needs)}" in text
+
+
 def test_the_summary_of_an_invalid_run_gives_the_reasons(make_result: Callable[..., RunResult]) -> None:
     text = _printed(
         run_summary(make_result(valid=False, reasons=("Min duration [bold]satisfied : NO",), accuracy=None))
