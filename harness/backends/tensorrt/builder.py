@@ -18,12 +18,14 @@ from typing import Any, ClassVar
 from harness.backends.tell import Tell, silent
 from mlperf_registry.process import running
 from mlperf_registry.schema.engine import Recipe
-from mlperf_registry.schema.problem import MlperfError, RunFailed, as_event, from_event
+from mlperf_registry.schema.problem import MlperfError, NotReady, RunFailed, as_event, from_event
 from mlperf_registry.structure import structure, unstructure
 
 PLAN_FILE = "engine.plan"
 _MODULE = "harness.backends.tensorrt.builder"
 _LOG_FILE = "build.log"
+_UNWRITTEN = "OSError"
+"""Kind of the event that tells what the system says to writing an engine."""
 _LONGEST = 300
 """Characters of a foreign error's words in a sentence: the libraries' bindings quote all that they were given."""
 
@@ -45,16 +47,19 @@ class TensorRTBuilder:
 
         Raises:
             ConfigError, NotReady, RunFailed: as ``compile_plan``; RunFailed also when the process crashes.
+            OSError: when ``folder`` cannot be written.
         """
         with _started(recipe, folder) as child:
             error = self._follow(child)
             code = child.wait()
+        if error is not None and error["kind"] == _UNWRITTEN:
+            raise OSError(error["errno"], error["message"], str(folder))
         if error is not None:
             raise from_event(error)
         if code != 0 or not (folder / PLAN_FILE).is_file():
             raise RunFailed(
-                f"The process that built the {recipe.backend} engine {_how(code)}. The last it wrote: "
-                f"{_last_lines(folder / _LOG_FILE)}"
+                f"The process that built the {recipe.backend} engine {_how(code)}. {_cure(code, recipe)}"
+                f"The last it wrote: {_last_lines(folder / _LOG_FILE)}"
             )
         return PLAN_FILE
 
@@ -119,6 +124,9 @@ def main(folder: Path) -> int:
     except MlperfError as error:
         say("error", **as_event(error))
         return error.exit_code
+    except OSError as error:  # what is read is looked at where it is read
+        say("error", kind=_UNWRITTEN, errno=error.errno, message=error.strerror or str(error))
+        return NotReady.exit_code
     except Exception as error:
         logging.exception("The build ended by a fault of this program")
         place = traceback.extract_tb(error.__traceback__)[-1]
@@ -134,6 +142,28 @@ def main(folder: Path) -> int:
 
 def _how(code: int) -> str:
     return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code} and no engine"
+
+
+def _cure(code: int, recipe: Recipe) -> str:
+    """What to do about a child that a signal ended, a sentence and a blank; empty where nothing is known."""
+    plugins = recipe.values.get("builder.plugin_libraries")
+    if code == -signal.SIGKILL:
+        size = "gpu" if recipe.values.get("builder.dla_core") is None else "dla"
+        return (
+            f"The system's memory has probably run out{_free_memory()}: lower builder.{size}_batch_size or "
+            "runtime.gpu_inference_streams, or end what else takes memory. "
+        )
+    if code < 0 and plugins:
+        return f"builder.plugin_libraries may be at fault: try without {', '.join(plugins)}. "
+    return ""
+
+
+def _free_memory() -> str:
+    with contextlib.suppress(OSError):  # other systems than Linux do not have the file
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return f" ({int(line.split()[1]) >> 10:,} MiB are free now)"
+    return ""
 
 
 def _last_lines(log: Path) -> str:

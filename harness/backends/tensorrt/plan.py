@@ -5,6 +5,7 @@ Every call's answer is looked at: the library says False, or None, where others 
 
 from __future__ import annotations
 
+import ctypes
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,6 +16,7 @@ import attrs
 from harness.backends.tensorrt.gpu import Gpu, device_memory, require_gpu
 from harness.backends.tensorrt.library import Library
 from harness.backends.tensorrt.record import PlanRecord, PlanTensor, read_record
+from mlperf_registry.roots import readable
 from mlperf_registry.schema.engine import Engine
 from mlperf_registry.schema.problem import NotReady, RunFailed
 
@@ -22,6 +24,7 @@ _LATER_MAJOR = {8: 10, 10: 11}
 """By major version of full TensorRT that built a version-compatible plan, the other that loads it, by NVIDIA's support
 matrix of 11.4.1 (engine portability). Within a major version every later one does."""
 _SHORT_OF_MEMORY = re.compile(r"out ?of ?memory|requested (size|amount)|insufficient (device )?memory", re.I)
+_GIVES_PLUGINS = ("getCreators", "getPluginCreators")
 _MIB = 1 << 20
 
 
@@ -255,16 +258,31 @@ def load_plugins(library: Library, paths: Iterable[str]) -> None:
     """Register NVIDIA's own layers and those of the user's libraries.
 
     Raises:
-        NotReady: when a library is missing or does not load.
+        NotReady: when a library is missing, may not be read or does not load.
     """
     trt = library.trt
     trt.init_libnvinfer_plugins(library.logger, "")
     registry = trt.get_plugin_registry()
     for path in paths:
-        if not Path(path).is_file():
-            raise NotReady(f"builder.plugin_libraries names {path}, which is not there.")
+        with readable(Path(path)):
+            if not Path(path).is_file():
+                wrong = "is no file" if Path(path).exists() else "is not there"
+                raise NotReady(f"builder.plugin_libraries names {path}, which {wrong}.")
+            Path(path).open("rb").close()
         if registry.load_library(path) is None:
-            raise NotReady(str(library.failed(f"does not load the plug-in library {path}")))
+            said = library.logger.take_errors() or _no_plugins(path)
+            raise NotReady(f"{library.title} does not load the plug-in library {path}: {said}")
+
+
+def _no_plugins(path: str) -> str:
+    """Why the library took no plug-ins from a file, where it does not say so itself."""
+    try:
+        opened = ctypes.CDLL(path)
+    except OSError as error:
+        return f"{error}."
+    if any(hasattr(opened, function) for function in _GIVES_PLUGINS):
+        return "it does not say why; plug-ins of their names may be there already."
+    return f"it has no plug-ins, which it would give out by {' or '.join(_GIVES_PLUGINS)}."
 
 
 def _validity(library: Library, runtime: Any, serialized: bytes) -> str:
