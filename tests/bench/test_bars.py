@@ -45,7 +45,7 @@ def test_the_bars_of_the_repository_are_well_formed():
 def test_what_is_not_installed_is_a_sentence(monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delitem(sys.modules, "bench.rouge", raising=False)
-    monkeypatch.setitem(sys.modules, "rouge_score", None)
+    monkeypatch.setitem(sys.modules, "rouge_score.rouge_scorer", None)
     assert main(["rouge"]) == 3
     assert capsys.readouterr().err.endswith("needs rouge_score, not installed here: pip install -e '.[test]'\n")
 
