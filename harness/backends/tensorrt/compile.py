@@ -120,6 +120,7 @@ def _build(
         # The parser owns weights that the network refers to.
         made, parser = network.parse(library, builder, form, recipe.model_path)
         network.set_tensors(library, made, request, form)
+        tensors = _tensors(library, made, request)
         config = builder.create_builder_config()
         _configure(library, config, recipe.values, form)
         network.add_profiles(library, builder, made, config, request)
@@ -134,7 +135,7 @@ def _build(
         if plan is not None:
             if timing is not None:
                 timing.keep()
-            return bytes(plan), _tensors(library, made, request)
+            return bytes(plan), tensors
         failure = _failure(library, recipe.values)
         del monitor, config, made, parser, builder
         if timing is None or not timing.used:
@@ -223,7 +224,7 @@ def _tensors(library: Library, made: Any, request: Request) -> list[PlanTensor]:
         PlanTensor(
             name=tensor.name,
             is_input=is_input,
-            dtype=_dtype_name(trt, tensor.dtype),
+            dtype=_dtype_name(trt, tensor),
             format=request.input_format if is_input else "linear",
             shape=tuple(tensor.shape)[1:],
         )
@@ -231,9 +232,12 @@ def _tensors(library: Library, made: Any, request: Request) -> list[PlanTensor]:
     ]
 
 
-def _dtype_name(trt: Any, dtype: Any) -> str:
-    # numpy has no bfloat16; nothing here makes one an input or output.
-    return str(trt.nptype(dtype).__name__)
+def _dtype_name(trt: Any, tensor: Any) -> str:
+    try:
+        return str(trt.nptype(tensor.dtype).__name__)
+    except TypeError as error:  # numpy has no bfloat16, and none of fewer bits than 8
+        message = f"has {tensor.name} in {tensor.dtype.name.lower()}, which samples and answers cannot have"
+        raise ConfigError([Problem("model.path", message, hint="export it with float32 there")]) from error
 
 
 def _with_scale(tensor: PlanTensor, scales: Mapping[str, float] | None) -> PlanTensor:

@@ -64,6 +64,11 @@ def test_an_input_of_another_format_is_refused(build, tmp_path, kind, asked, sai
     assert [problem.path for problem in refusal.value.problems] == ["builder.input_dtype"]
 
 
+def test_an_input_in_bf16_is_named_since_no_sample_has_it(build, tmp_path):
+    with pytest.raises(ConfigError, match=r"model\.path: has image in bf16, which samples and answers cannot have"):
+        build(network_of(tmp_path, image=TensorProto.BFLOAT16), builder__precision="fp32")
+
+
 def test_indices_beside_real_numbers_stay_as_they_are(build, tmp_path):
     path = network_of(tmp_path, image=TensorProto.FLOAT, ids=TensorProto.INT32)
     _, record = build(path, builder__precision="fp32", **HALF)
