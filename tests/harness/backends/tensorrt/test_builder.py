@@ -67,39 +67,6 @@ def test_static_batches_and_fp16_inputs(build):
     assert record.static_batch and record.inputs[0].dtype == "float16"
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("capability", [7.5, 8.0, 8.6, 8.9, 12.0])
-@pytest.mark.parametrize("precision", ["fp16", "int8"])
-def test_full_size_networks_for_every_generation(build, tmp_path, capability, precision):
-    from harness.benchmarks.resnet50.architecture import random_network
-    from mlperf_registry.registry import Registry
-
-    workload = Registry.load().get(
-        system="generic_cpu", benchmark="resnet50", scenario="offline", overrides=["model.weights=random"]
-    )
-    model = tmp_path / "random.onnx"
-    model.write_bytes(random_network(workload.model, workload.benchmark.options))
-    engine, record = build(
-        model,
-        package_file("package:harness/benchmarks/resnet50/random.calibration"),
-        builder__precision=precision,
-        builder__compute_capability=capability,
-        builder__gpu_batch_size=256,
-        model__output_name=workload.model.output_name,
-    )
-    layers = read_inspection(engine).layers
-    nodes = onnx.load(str(model)).graph.node
-    # For Turing this library has no int8 convolutions: it runs them in fp16, between the same Q/DQ nodes.
-    expected = "int8" if precision == "int8" and capability > 7.5 else "half"
-    for node in (node for node in nodes if node.op_type == "Conv"):
-        doing = [layer for layer in layers if node.name in layer.made_of]
-        # The first one's image comes in another layout and format, and a step of its own brings it into that.
-        assert any(layer.inputs and all(form.startswith(expected) for form in layer.inputs) for layer in doing), node
-    assert record.device == f"compute capability {capability}"
-    for node in (node for node in nodes if node.op_type == "Relu"):
-        assert all(len(layer.made_of) > 1 for layer in layers if node.name in layer.made_of), node  # never alone
-
-
 def test_progress_is_told(build):
     told = []
     build(report=told.append)
