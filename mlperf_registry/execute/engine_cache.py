@@ -2,7 +2,7 @@
 
 ``<build>/engines/<system>/<benchmark>/<key>/`` holds what the builder made and ``engine-key.json``: the expanded key,
 so that a miss explains itself, and the digest of every file, so that damage is seen. What comes and goes lies beside
-it, under names that begin with a dot and the key.
+it, under names that begin with a dot and the key; ``<key>.failed.log`` is what a builder wrote that failed last.
 """
 
 from __future__ import annotations
@@ -103,6 +103,7 @@ def _build(
     size = _size(recipe.model_path)
     require_room(folder, what="an engine", size=builder.room(recipe, size) if hasattr(builder, "room") else size)
     assembly = Path(tempfile.mkdtemp(dir=folder, prefix=f".{key}."))
+    log_of_failure = folder / f"{key}.failed.log"
     try:
         if tell is not None and hasattr(builder, "tell"):
             builder.tell = tell
@@ -122,8 +123,15 @@ def _build(
         if os.path.lexists(home):  # be it a file, or a link to nowhere
             home.replace(Path(tempfile.mkdtemp(dir=folder, prefix=f".{key}.old."), key))
         assembly.replace(home)
+        log_of_failure.unlink(missing_ok=True)
     except FileNotFoundError as error:
         raise RunFailed(f"The builder of {recipe.backend} left no engine file: {error}") from error
+    except RunFailed as error:
+        log = assembly / _LOG
+        if not log.is_file() or not log.stat().st_size:
+            raise
+        log.replace(log_of_failure)
+        raise RunFailed(f"{error} The builder's log: {log_of_failure}") from error
     finally:
         _sweep(folder, key)
     return _engine(home, record, reused=False, why=why)

@@ -51,6 +51,16 @@ class Telling(Builder):
         return super().build(recipe, folder)
 
 
+class Failing(Builder):
+    fails = True
+
+    def build(self, recipe, folder):
+        if not self.fails:
+            return super().build(recipe, folder)
+        (folder / "build.log").write_text("Tactic 7 needs 9 GiB.")
+        raise RunFailed("No tactic was found.")
+
+
 class Forgetful:
     version = 1
 
@@ -60,7 +70,7 @@ class Forgetful:
 
 @pytest.fixture(autouse=True)
 def builders(monkeypatch):
-    known = {f"fake:{cls.__name__}": cls for cls in (Builder, Naming, Telling, Forgetful)}
+    known = {f"fake:{cls.__name__}": cls for cls in (Builder, Naming, Telling, Failing, Forgetful)}
     monkeypatch.setattr(plugins, "load", known.__getitem__)
 
 
@@ -241,6 +251,18 @@ def test_a_builder_that_leaves_nothing_fails_and_leaves_no_engine(tmp_path, reci
         get_engine(tmp_path, recipe)
     assert not isinstance(find_engine(tmp_path, recipe), Engine)
     assert not [path for path in tmp_path.iterdir() if path.is_dir()]
+
+
+def test_a_failed_builders_log_is_kept_until_a_build_succeeds(tmp_path, recipe, monkeypatch):
+    failing = attrs.evolve(recipe, builder="fake:Failing")
+    with pytest.raises(RunFailed) as failure:
+        get_engine(tmp_path, failing)
+    log = tmp_path / f"{key_of(expanded_key(failing))}.failed.log"
+    assert str(failure.value) == f"No tactic was found. The builder's log: {log}"
+    assert log.read_text() == "Tactic 7 needs 9 GiB."
+    monkeypatch.setattr(Failing, "fails", False)
+    assert isinstance(get_engine(tmp_path, failing), Engine)
+    assert not log.exists()
 
 
 def test_a_disk_without_room_for_the_engine_is_said_before_the_builder_can_blame_the_model(
