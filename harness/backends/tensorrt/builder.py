@@ -33,7 +33,7 @@ _LONGEST = 300
 class TensorRTBuilder:
     """Turns an ONNX network into a plan."""
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     """Part of the engine key; raised when the same recipe gives another engine."""
 
     def __init__(self, report: Tell = silent, tell: Tell = silent) -> None:
