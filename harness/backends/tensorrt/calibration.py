@@ -29,8 +29,6 @@ _HEADER = "TRT-8600-EntropyCalibration2"
 _BINS = 2048
 _FEWEST_BINS = 64
 _ERRORS_ONLY = 3
-_LEAST_SCALE, _LARGEST_SCALE = 2.0**-126, 65504.0
-"""The first of full precision in float32, and the last that fp16 can hold, in which networks have them."""
 _VALUES = 1 << 16
 """Of one tensor and sample, that are counted: more change no range."""
 
@@ -42,7 +40,8 @@ class CalibrationCache:
     scales: dict[str, float]
     header: str = _HEADER
     without: tuple[str, ...] = ()
-    """Tensors that the calibrator saw and gave no scale, as it does where all values are 0: they have no range."""
+    """Tensors that the calibrator saw and gave no scale, as it does where all values are 0, or one is infinite: they
+    have no range."""
 
     @classmethod
     def parse(cls, text: str, origin: str) -> CalibrationCache:
@@ -64,12 +63,12 @@ class CalibrationCache:
                 )
             if scale == 0:
                 without.append(name)
-            elif _LEAST_SCALE <= scale <= _LARGEST_SCALE:
+            elif scale > 0:
                 scales[name] = scale
             else:
                 raise _wrong(
-                    f"{origin} has an impossible scale of {scale:.3g} for {name} in line {number}: scales are from "
-                    f"{_LEAST_SCALE:.3g} to {_LARGEST_SCALE:g}, or 0 for no range"
+                    f"{origin} has an impossible scale of {scale:.3g} for {name} in line {number}: scales are "
+                    "positive, or 0 for no range"
                 )
         return cls(scales, header, tuple(without))
 
@@ -133,15 +132,17 @@ def calibrate(model: Path, batches: Batches, tell: Callable[[str], None]) -> str
         tell(f"Calibrating: {samples} samples, ranges.")
     if not samples:
         raise ConfigError([Problem("builder.calib_data_dir", "has no samples to calibrate with")])
-    counts = {name: np.zeros(_BINS, np.int64) for name in tops}
+    counts = {name: np.zeros(_BINS, np.int64) for name, top in tops.items() if math.isfinite(top)}
     seen = 0
     for batch in batches:
         seen += len(next(iter(batch.values())))
         for name, values in run(batch).items():
-            counts[name] += _histogram(values, tops[name])
+            if name in counts:
+                counts[name] += _histogram(values, tops[name])
         tell(f"Calibrating: {seen} of {samples} samples.")
-    clips = {name: _least_error(counts[name]) * top / _BINS for name, top in tops.items()}
-    return CalibrationCache({name: (clip or 1.0) / STEPS for name, clip in clips.items()}).text()
+    clips = {name: _least_error(counted) * tops[name] / _BINS for name, counted in counts.items()}
+    without = tuple(name for name in tops if name not in counts)
+    return CalibrationCache({name: (clip or 1.0) / STEPS for name, clip in clips.items()}, without=without).text()
 
 
 def _observer(path: Path) -> Callable[[Mapping[str, Array]], dict[str, Array]]:

@@ -20,8 +20,8 @@ _FORMATS_OF = {"INT8": "int8", "UINT8": "int8", "FLOAT8": "fp8", "FLOAT4": "fp4"
 """Beginning of ONNX's name of a number format to that of ``builder.precision``."""
 _QUANTISED_OPSET, _HALF_QUANTISED_OPSET = 13, 19
 """First with a scale for each channel, and first whose scales may be fp16."""
-_SMALLEST_SCALE = 2.0**-14
-"""Smallest normal fp16: a smaller scale would lose its digits."""
+_SMALLEST_SCALE, _LARGEST_SCALE = 2.0**-14, 65504.0
+"""Smallest normal fp16, since a smaller scale would lose its digits, and the largest."""
 
 
 def import_onnx() -> Any:
@@ -222,8 +222,8 @@ def set_batch(model: Any, batch: int | None) -> None:
 
 
 def steps(scales: Mapping[str, float]) -> dict[str, float]:
-    """Calibrated scales as Q/DQ nodes have them."""
-    return {name: max(scale, _SMALLEST_SCALE) for name, scale in scales.items()}
+    """Calibrated scales as Q/DQ nodes have them, within what fp16 holds."""
+    return {name: min(max(scale, _SMALLEST_SCALE), _LARGEST_SCALE) for name, scale in scales.items()}
 
 
 def quantise(model: Any, scales: Mapping[str, float], *, int8_input: bool) -> Any:

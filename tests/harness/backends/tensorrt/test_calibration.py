@@ -74,15 +74,49 @@ def test_other_files_are_refused(text):
         CalibrationCache.parse(text, "the file")
 
 
-@pytest.mark.parametrize(
-    ("digits", "scale"), [("bc010a14", "-0.00788"), ("1", "1.4e-45"), ("7fffff", "1.18e-38"), ("7f7fffff", "3.4e+38")]
-)
-def test_a_scale_that_no_calibrator_gives_is_refused_with_its_line(digits, scale):
-    text = f"TRT-8600-X\n\nfirst: 3c010a14\nsecond: {digits}\n"
-    said = f"the file has an impossible scale of {scale} for second in line 4: scales are from 1.18e-38 to 65504"
+def test_a_negative_scale_is_refused_with_its_line():
+    said = "the file has an impossible scale of -0.00788 for second in line 4: scales are positive, or 0 for no range"
     with pytest.raises(ConfigError, match=f"{re.escape(said)}.*mlperf calibrate") as refusal:
-        CalibrationCache.parse(text, "the file")
+        CalibrationCache.parse("TRT-8600-X\n\nfirst: 3c010a14\nsecond: bc010a14\n", "the file")
     assert refusal.value.problems[0].path == "builder.cache_file"
+
+
+@pytest.mark.parametrize(
+    ("hidden", "ranged"), [(-1e9, True), (float(np.finfo(np.float32).min), True), (-np.inf, False)]
+)
+def test_a_mask_of_attention_leaves_a_cache_that_is_read_and_a_graph_that_runs(tmp_path, hidden, ranged):
+    """Its values are what softmax makes 0 of: beyond fp16, and not for int8 kernels."""
+    helper = onnx.helper
+    constants = {"floor": np.float32(0), "hidden": np.float32(hidden), "zero": np.float32(0), "w": np.eye(4, 2)}
+    nodes = [
+        helper.make_node("Less", ["image", "floor"], ["low"]),
+        helper.make_node("Where", ["low", "hidden", "zero"], ["mask"]),
+        helper.make_node("Add", ["image", "mask"], ["masked"]),
+        helper.make_node("Softmax", ["masked"], ["weights"]),
+        helper.make_node("MatMul", ["weights", "w"], ["label"]),
+    ]
+    made = helper.make_graph(
+        nodes,
+        "attention",
+        [helper.make_tensor_value_info("image", onnx.TensorProto.FLOAT, ["N", 4])],
+        [helper.make_tensor_value_info("label", onnx.TensorProto.FLOAT, ["N", 2])],
+        [onnx.numpy_helper.from_array(np.asarray(value, np.float32), name) for name, value in constants.items()],
+    )
+    path = tmp_path / "attention.onnx"
+    onnx.save(helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    samples = np.random.default_rng(0).standard_normal((32, 4)).astype(np.float32)
+    samples[:, 0] = 1.0
+    found = CalibrationCache.parse(calibrate(path, [{"image": samples}], lambda message: None), "it")
+    found.require_network(graph.load(path), "it")
+    assert ("mask" in found.scales, "mask" in found.without) == (ranged, not ranged)
+    quantised = graph.quantise(graph.load(path), graph.steps(found.scales), int8_input=False)
+    assert [node.input[0] for node in quantised.graph.node if node.op_type == "QuantizeLinear"] == ["weights"]
+    session = onnxruntime.InferenceSession(quantised.SerializeToString(), providers=["CPUExecutionProvider"])
+    assert np.isfinite(session.run(None, {"image": samples})[0]).all()
+
+
+def test_scales_of_the_graph_are_within_what_fp16_holds():
+    assert graph.steps({"mask": 7.87e6, "some": 0.5, "tiny": 1e-9}) == {"mask": 65504.0, "some": 0.5, "tiny": 2**-14}
 
 
 def test_blank_lines_are_skipped():
