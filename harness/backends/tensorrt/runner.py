@@ -252,20 +252,28 @@ class TensorRTRunner:
         """A batch is done."""
         try:
             self._sink.complete(ids, outputs)
+        except Exception as error:
+            self.ended(error)
         finally:
             self._reported()
 
     def failed(self, ids: Ids, error: Exception, fatal: bool) -> None:
         """A batch cannot be done."""
+        if fatal:
+            self.ended(error)
         try:
-            if fatal:
-                with self._changed:
-                    self._broken = self._broken or error
-                    self._changed.notify_all()
-                self._permits.put(None)  # wakes a submitter that waits for a lane
             self._sink.fail(ids, str(error))
+        except Exception as worse:
+            self.ended(worse)
         finally:
             self._reported()
+
+    def ended(self, error: Exception) -> None:
+        """No more batches are done: who submits and who drains is told."""
+        with self._changed:
+            self._broken = self._broken or error
+            self._changed.notify_all()
+        self._permits.put(None)  # wakes a submitter that waits for a lane
 
     def _reported(self) -> None:
         with self._changed:

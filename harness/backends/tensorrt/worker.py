@@ -36,6 +36,9 @@ class Reports(Protocol):
     def failed(self, ids: Ids, error: Exception, fatal: bool) -> None:
         """A batch cannot be done; ``fatal`` where no other can either."""
 
+    def ended(self, error: Exception) -> None:
+        """No more batches are done."""
+
 
 class Worker:
     """One GPU. ``take`` is guarded by the caller's lock, for all GPUs at once; lanes come back by an append alone."""
@@ -125,7 +128,13 @@ class Worker:
                 entered.put(error)
                 return
             entered.put(None)
-            work()
+            while True:
+                try:
+                    work()
+                    break
+                except Exception as fault:
+                    # What is on its way is still waited for, so that nothing is freed under it.
+                    self._reports.ended(fault)
 
         thread = threading.Thread(target=body, name=f"gpu{self.device.number}-{name}", daemon=True)
         thread.start()

@@ -147,6 +147,50 @@ def test_a_fault_of_this_code_on_the_way_out_of_another_ends_the_run(bench, monk
     assert made.sink.failed == {0: "division by zero"}
 
 
+class Forgetful:
+    """A Sink that has no memory for what it is told."""
+
+    def complete(self, ids, outputs, token_counts=None):
+        raise MemoryError("no room")
+
+    def fail(self, ids, reason):
+        raise MemoryError("no room")
+
+
+def submits(made, count):
+    for _ in range(count):
+        made.submit([1])
+
+
+@pytest.mark.parametrize("refuse", [False, True], ids=["an answer", "a failure"])
+@pytest.mark.parametrize("runtime", [{}, {"use_cuda_thread_per_device": True}, {"complete_threads": 2}])
+def test_a_sink_that_raises_ends_the_run(bench, runtime, refuse):
+    made = bench(runtime=runtime, sink=Forgetful())
+    made.plan.refuse = refuse
+    made.submit([1])
+    assert isinstance(in_time(made.runner.drain), MemoryError)
+    assert isinstance(in_time(lambda: submits(made, 20)), MemoryError)
+    assert in_time(made.runner.close) is None
+
+
+@pytest.mark.parametrize("runtime", [{}, {"use_cuda_thread_per_device": True}])
+def test_a_fault_of_a_thread_ends_the_run_and_what_is_on_its_way_is_waited_for(bench, runtime, monkeypatch):
+    made = bench(runtime=runtime, gpu={"execute_ns": 5 * MS})
+    released, faults = made.runner.released, [ZeroDivisionError("division by zero")]
+
+    def fault():
+        if faults:
+            raise faults.pop()
+        released()
+
+    monkeypatch.setattr(made.runner, "released", fault)
+    submits(made, 2)
+    assert isinstance(in_time(made.runner.drain), ZeroDivisionError)
+    assert isinstance(in_time(lambda: submits(made, 20)), ZeroDivisionError)
+    assert in_time(made.runner.close) is None
+    assert len(made.sink.outputs) == 1
+
+
 def test_a_gpu_that_the_submitting_thread_cannot_use_fails_the_batch_and_frees_its_lane(bench, monkeypatch):
     made = bench()
 
