@@ -5,6 +5,7 @@ Libraries without precision flags read number formats from the graph alone; thos
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,10 @@ from mlperf_registry.schema.problem import ConfigError, NotReady, Problem, RunFa
 QUANTISED_OPS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 """Operators that have int8 kernels, and weights as their second input."""
 _QUANTISERS = ("QuantizeLinear", "DequantizeLinear")
-_FORMATS_OF = {"INT8": "int8", "UINT8": "int8", "FLOAT8": "fp8", "FLOAT4": "fp4"}
-"""Beginning of ONNX's name of a number format to that of ``builder.precision``."""
+_OWN_QUANTISER = re.compile(r"TRT_(?:MX)?(FP4|FP8|INT4|INT8)(?:Dynamic)?(?:Quantize|Dequantize)(?:Linear)?")
+"""Operators of NVIDIA's exporters, which its parsers know and ONNX does not: the name says the number format."""
+_FORMATS_OF = {"INT8": "int8", "UINT8": "int8", "FLOAT8": "fp8", "FP8": "fp8", "FLOAT4": "fp4", "FP4": "fp4"}
+"""Beginning of ONNX's, or NVIDIA's, name of a number format to that of ``builder.precision``."""
 _QUANTISED_OPSET, _HALF_QUANTISED_OPSET = 13, 19
 """First with a scale for each channel, and first whose scales may be fp16."""
 _SMALLEST_SCALE, _LARGEST_SCALE = 2.0**-14, 65504.0
@@ -97,7 +100,7 @@ def quantised_inputs(model: Any) -> list[str]:
 
 def is_quantised(model: Any) -> bool:
     """Whether the graph says itself where to quantise."""
-    return any(node.op_type in _QUANTISERS for node in model.graph.node)
+    return any(node.op_type in _QUANTISERS or _OWN_QUANTISER.fullmatch(node.op_type) for node in model.graph.node)
 
 
 def quantised_formats(model: Any) -> tuple[str, ...]:
@@ -105,23 +108,32 @@ def quantised_formats(model: Any) -> tuple[str, ...]:
 
     Biases in int32 and weights in int4, which kernels widen before they multiply, are no engine's format.
     """
-    onnx = import_onnx()
     kinds = {value.name: value.type.tensor_type.elem_type for value in (*model.graph.input, *model.graph.value_info)}
     kinds |= {tensor.name: tensor.data_type for tensor in _constants(model).values()}
     found = set()
     for node in model.graph.node:
-        if node.op_type not in _QUANTISERS:
-            continue
-        if len(node.input) > 2 and node.input[2]:
-            kind = kinds.get(node.input[2])
-        elif node.op_type == "DequantizeLinear":
-            kind = kinds.get(node.input[0])
+        own = _OWN_QUANTISER.fullmatch(node.op_type)
+        if own is not None:
+            name = own[1]
+        elif node.op_type in _QUANTISERS:
+            name = _format(node, kinds)
         else:
-            given = (attribute.i for attribute in node.attribute if attribute.name == "output_dtype")
-            kind = next(given, onnx.TensorProto.INT8)  # the libraries' default; ONNX's, uint8, none of them takes
-        name = "" if not kind else str(onnx.TensorProto.DataType.Name(kind))
+            continue
         found |= {format for prefix, format in _FORMATS_OF.items() if name.startswith(prefix)}
     return tuple(sorted(found))
+
+
+def _format(node: Any, kinds: Mapping[str, int]) -> str:
+    """ONNX's name of what a QuantizeLinear makes, or a DequantizeLinear reads; empty where nothing says it."""
+    onnx = import_onnx()
+    if len(node.input) > 2 and node.input[2]:
+        kind = kinds.get(node.input[2])
+    elif node.op_type == "DequantizeLinear":
+        kind = kinds.get(node.input[0])
+    else:
+        given = (attribute.i for attribute in node.attribute if attribute.name == "output_dtype")
+        kind = next(given, onnx.TensorProto.INT8)  # the libraries' default; ONNX's, uint8, none of them takes
+    return str(onnx.TensorProto.DataType.Name(kind)) if kind else ""
 
 
 def zero_points(model: Any) -> list[str]:
@@ -153,6 +165,8 @@ def dequantise_biases(model: Any) -> None:
         axis = next((attribute.i for attribute in node.attribute if attribute.name == "axis"), 1)
         shape = [1] * steps.ndim
         if scale.size > 1:
+            if not -steps.ndim <= axis < steps.ndim:
+                continue  # the library refuses it, and names the node
             shape[axis] = scale.size
         # In double, since int32 has more digits than float32.
         zero = rest[0].reshape(shape).astype(np.float64) if rest else 0.0
@@ -442,7 +456,7 @@ def _rename(names: Any, old: str, new: str) -> None:
 
 
 def prune(model: Any) -> None:
-    """Remove nodes and weights that no output depends on."""
+    """Remove nodes and weights that no output depends on. Inputs stay, less removed weights that are listed there."""
     needed = {output.name for output in model.graph.output}
     kept = []
     for node in reversed(model.graph.node):
@@ -451,6 +465,9 @@ def prune(model: Any) -> None:
             kept.append(node)
     del model.graph.node[:]
     model.graph.node.extend(reversed(kept))
+    true_inputs = {tensor.name for tensor in inputs(model)}
     weights = [tensor for tensor in model.graph.initializer if tensor.name in needed]
-    del model.graph.initializer[:]
-    model.graph.initializer.extend(weights)
+    listed = [tensor for tensor in model.graph.input if tensor.name in true_inputs | needed]
+    for field, left in ((model.graph.initializer, weights), (model.graph.input, listed)):
+        del field[:]
+        field.extend(left)

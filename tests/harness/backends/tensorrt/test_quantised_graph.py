@@ -67,7 +67,39 @@ def networks(tmp_path_factory):
     onnx.save(small_network(), folder / "float.onnx")
     for kind, options in KINDS.items():
         quantize_static(folder / "float.onnx", paths[kind], Samples(), **options)
+    paths["NVIDIA's fp8"] = folder / "own.onnx"
+    onnx.save(in_nvidias_operators(onnx.load(paths["fp8"])), paths["NVIDIA's fp8"])
     return paths
+
+
+def in_nvidias_operators(model: onnx.ModelProto, kind="FP8") -> onnx.ModelProto:
+    """The network as NVIDIA's exporters write it: quantisers of their own domain, without zero points."""
+    for node in model.graph.node:
+        if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
+            node.op_type, node.domain = f"TRT_{kind}{node.op_type}", "trt"
+            del node.input[2:]
+            del node.attribute[:]
+    model.opset_import.append(helper.make_opsetid("trt", 1))
+    return model
+
+
+@pytest.mark.parametrize(
+    ("operators", "formats"),
+    [
+        (["TRT_FP8QuantizeLinear", "TRT_FP8DequantizeLinear"], ("fp8",)),
+        (["TRT_MXFP8DynamicQuantize", "TRT_MXFP8DequantizeLinear"], ("fp8",)),
+        (["TRT_FP4DynamicQuantize"], ("fp4",)),
+        (["TRT_INT4DequantizeLinear"], ()),
+    ],
+)
+def test_nvidias_own_quantisers_say_their_format(operators, formats):
+    names = ["image", *(f"after{number}" for number in range(len(operators) - 1)), "scores"]
+    nodes = [
+        helper.make_node(kind, [read], [made], domain="trt")
+        for kind, read, made in zip(operators, names, names[1:], strict=False)
+    ]
+    model = helper.make_model(helper.make_graph(nodes, "own", [], []))
+    assert graph.is_quantised(model) and graph.quantised_formats(model) == formats
 
 
 def answer(model) -> np.ndarray:
@@ -85,9 +117,43 @@ def test_biases_in_float_are_the_same_biases(networks, kind):
     np.testing.assert_allclose(answer(model), before, rtol=1e-5, atol=1e-5)
 
 
+def test_weights_that_are_listed_among_inputs_are_no_inputs_once_they_are_gone(networks):
+    model = graph.load(networks["int8"])
+    model.graph.input.extend(
+        helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims) for tensor in model.graph.initializer
+    )
+    graph.dequantise_biases(model)
+    assert [tensor.name for tensor in graph.inputs(model)] == ["image"]
+    kept = {tensor.name for tensor in model.graph.initializer}
+    assert {tensor.name for tensor in model.graph.input} < kept | {"image"}
+    onnx.checker.check_model(model)
+
+
+def test_an_input_that_nothing_reads_stays(networks):
+    model = graph.load(networks["int8"])
+    model.graph.input.append(helper.make_tensor_value_info("unread", TensorProto.FLOAT, ["N", 1]))
+    graph.prune(model)
+    assert [tensor.name for tensor in graph.inputs(model)] == ["image", "unread"]
+
+
+def test_a_bias_whose_scales_lie_along_no_axis_stays_for_the_library_to_name(networks):
+    model = graph.load(networks["int8 by channel"])
+    biases = {tensor.name for tensor in model.graph.initializer if tensor.data_type == TensorProto.INT32}
+    odd = next(node for node in model.graph.node if node.input[0] in biases and node.op_type == "DequantizeLinear")
+    del odd.attribute[:]
+    graph.dequantise_biases(model)
+    left = [node for node in model.graph.node if node.op_type == "DequantizeLinear" and node.input[0] in biases]
+    assert left == [odd]
+
+
 @pytest.mark.parametrize(
     ("kind", "precision", "capability", "form"),
-    [("int8", "int8", 8.6, "int8"), ("int8 by channel", "int8", 8.6, "int8"), ("fp8", "fp8", 8.9, "fp8")],
+    [
+        ("int8", "int8", 8.6, "int8"),
+        ("int8 by channel", "int8", 8.6, "int8"),
+        ("fp8", "fp8", 8.9, "fp8"),
+        ("NVIDIA's fp8", "fp8", 8.9, "fp8"),
+    ],
 )
 def test_convolutions_read_what_the_graph_quantises_to(networks, build, kind, precision, capability, form):
     engine, record = build(
@@ -106,6 +172,7 @@ def test_convolutions_read_what_the_graph_quantises_to(networks, build, kind, pr
     ("kind", "precision", "expected"),
     [
         ("fp8", "int8", "is int8, and the network's own Q/DQ nodes are fp8 .*precision=fp8"),
+        ("NVIDIA's fp8", "int8", "is int8, and the network's own Q/DQ nodes are fp8 .*precision=fp8"),
         ("int8", "fp8", "is fp8, and the network's own Q/DQ nodes are int8 .*precision=int8"),
         ("int8", "fp16", "is fp16, and the network's own Q/DQ nodes are int8"),
         ("shifted", "int8", "model.path: quantises image with a zero point other than 0.*ActivationSymmetric"),
