@@ -44,17 +44,19 @@ def environment() -> dict[str, str]:
 def running(
     module: str, *arguments: str, added: Mapping[str, str] = _NOTHING, grace: float = 0.0, **streams: Any
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A child process that runs ``module``, in a session of its own; all of that is gone at the end, however it comes.
+    """A child process that runs ``module``, and its process group, all of which is gone at the end, however it comes.
 
-    Its own session, since Ctrl-C then reaches the parent alone, which ends the child in order. Where the parent has no
-    time for that (SIGKILL), the kernel kills the child, whatever it is at. To the kernel the parent is the thread that
-    started the child: the ``with`` must end on that thread.
+    In a session of its own, since Ctrl-C then reaches the parent alone, which ends the child in order. A process that
+    the child puts into another group is the child's to end. Where the parent has no time for all that (SIGKILL), the
+    kernel kills the child, whatever it is at. To the kernel the parent is the thread that started the child: the
+    ``with`` must end on that thread.
 
     Args:
         module: what it runs.
         arguments: the module's.
         added: to the environment that it inherits.
-        grace: seconds between SIGTERM and SIGKILL for a child that is not wanted any more; 0: SIGKILL at once.
+        grace: seconds that a child which is not wanted any more has after SIGTERM; what is left of its group when it is
+            gone, or they are over, gets SIGKILL. 0: SIGKILL at once.
         streams: stdin, stdout, stderr and pass_fds, as of ``subprocess.Popen``.
 
     Raises:
@@ -97,33 +99,27 @@ def _interrupts_held() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    held: list[int] = []
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    heeded = {number: handler for number, handler in before.items() if callable(handler)}
-    for number in heeded:
-        signal.signal(number, lambda number, frame: held.append(number))
-    try:
+    # A stack undoes all, whichever handler raises meanwhile; and every handler is back before one is called.
+    with contextlib.ExitStack() as held, contextlib.ExitStack() as swapped:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            handler = signal.getsignal(number)
+            if callable(handler):
+                swapped.callback(signal.signal, number, handler)
+                signal.signal(number, lambda number, frame: held.callback(signal.raise_signal, number))
         yield
-    finally:
-        for number, handler in heeded.items():
-            signal.signal(number, handler)
-        for late in held:
-            signal.raise_signal(late)
 
 
 def _end(child: subprocess.Popen[bytes], grace: float) -> None:
-    # The whole session: an engine may have started servers, which must not outlive a child that was ended.
-    waits = {signal.SIGTERM: grace, signal.SIGKILL: _KILLED_SECONDS}
+    # The whole group: an engine may have started servers, which must not outlive a child that was ended.
     try:
-        for number, seconds in waits.items():
-            if seconds:
-                _signal(child, number)
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    child.wait(timeout=seconds)
-                    return
-    except BaseException:  # a second Ctrl-C: whoever presses it waits no longer, and still leaves nothing running
+        if grace:
+            _signal(child, signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(timeout=grace)
+    finally:  # after a second Ctrl-C too: whoever presses it waits no longer, and still leaves nothing running
         _signal(child, signal.SIGKILL)
-        raise
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        child.wait(timeout=_KILLED_SECONDS)
 
 
 def _signal(child: subprocess.Popen[bytes], number: signal.Signals) -> None:

@@ -16,6 +16,19 @@ from mlperf_registry.process import command, environment, running
 
 ASKED = "import json, numpy, sys; print(json.dumps([numpy.__file__, sys.argv, __name__]))"
 LONG = "import os, time; print(os.getpid(), flush=True); time.sleep(600)"
+STUBBORN = """
+import os, signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print(os.getpid(), flush=True)
+time.sleep(600)
+"""
+STARTING = """
+import subprocess, sys, time
+from mlperf_registry.process import command, environment
+server = subprocess.Popen(command("stubborn"), env=environment(), stdout=subprocess.PIPE)
+print(server.stdout.readline().decode(), end="", flush=True)
+time.sleep(0 if sys.argv[1] == "True" else 600)
+"""
 PARENT = """
 import subprocess, sys, time
 from mlperf_registry.process import running
@@ -63,6 +76,28 @@ def gone(pid: int) -> bool:
         return stat.read_text().rpartition(") ")[2].startswith("Z")
     except (FileNotFoundError, ProcessLookupError):
         return True
+
+
+@pytest.mark.parametrize("grace", [0.0, 20.0])
+@pytest.mark.parametrize("ends_by_itself", [False, True])
+def test_what_a_child_started_goes_with_it_even_where_it_ignores_requests(module, grace, ends_by_itself):
+    module("stubborn", STUBBORN)
+    module("starting", STARTING)
+    begun = time.monotonic()
+    with running("starting", str(ends_by_itself), grace=grace, stdout=subprocess.PIPE) as child:
+        pid = int(child.stdout.readline())
+        if ends_by_itself:
+            child.wait()
+        assert not gone(pid)
+    child.stdout.close()
+    for _ in range(20):
+        if gone(pid):
+            break
+        time.sleep(0.05)
+    else:
+        os.kill(pid, signal.SIGKILL)
+        raise AssertionError("the child's child is still there")
+    assert time.monotonic() - begun < 15  # the child heeds the request, and nobody waits out its grace
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP])
@@ -114,3 +149,61 @@ def test_an_interrupt_between_the_start_and_our_knowing_of_it_leaves_no_child(mo
     with pytest.raises(KeyboardInterrupt), running("long_child", stdout=subprocess.DEVNULL):
         raise AssertionError("nobody should get here")
     assert started[0].poll() == -signal.SIGKILL
+
+
+@pytest.fixture
+def handlers():
+    """Handlers of this process that raise their own signal's name, and what they are."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+
+    def interrupt(number, frame):
+        raise KeyboardInterrupt(signal.Signals(number).name)
+
+    for number in before:
+        signal.signal(number, interrupt)
+    yield dict.fromkeys(before, interrupt)
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("at", range(6))
+def test_handlers_are_back_whenever_an_interrupt_comes(module, monkeypatch, handlers, at):
+    module("nothing", "")
+    swap, calls = signal.signal, []
+
+    def interrupted(number, handler):
+        before = swap(number, handler)
+        calls.append(number)
+        if len(calls) == at + 1:
+            for each in handlers:  # one of them has its own handler by now, or still
+                signal.raise_signal(each)
+        return before
+
+    monkeypatch.setattr(signal, "signal", interrupted)
+    with pytest.raises(KeyboardInterrupt), running("nothing"):
+        pass
+    assert {number: signal.getsignal(number) for number in handlers} == handlers
+
+
+def test_every_interrupt_that_was_put_off_comes(module, monkeypatch, handlers):
+    module("nothing", "")
+    came = []
+
+    def note(number, frame):
+        came.append(number)
+        raise KeyboardInterrupt
+
+    for number in handlers:
+        signal.signal(number, note)
+
+    class Popen(subprocess.Popen):
+        def __init__(self, *arguments, **named):
+            super().__init__(*arguments, **named)
+            for number in handlers:
+                signal.raise_signal(number)
+            assert not came
+
+    monkeypatch.setattr(subprocess, "Popen", Popen)
+    with pytest.raises(KeyboardInterrupt), running("nothing"):
+        pass
+    assert sorted(came) == sorted(handlers)
