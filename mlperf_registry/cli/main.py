@@ -90,7 +90,8 @@ def _require_working_directory() -> None:
 def _signals_interrupt() -> Iterator[None]:
     """SIGTERM and SIGHUP end a command as Ctrl-C does: through its ``finally`` clauses, so that no child stays behind.
 
-    One that was to be ignored, as nohup has it, still is.
+    One that was to be ignored, as nohup has it, still is; a handler that Python did not set stays too, since it could
+    not be put back.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -99,15 +100,13 @@ def _signals_interrupt() -> Iterator[None]:
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
-    heeded = {number: handler for number, handler in before.items() if handler != signal.SIG_IGN}
-    for number in heeded:
-        signal.signal(number, interrupt)
-    try:
+    with contextlib.ExitStack() as swapped:
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            before = signal.getsignal(number)
+            if before not in (signal.SIG_IGN, None):
+                swapped.callback(signal.signal, number, before)
+                signal.signal(number, interrupt)
         yield
-    finally:
-        for number, handler in heeded.items():
-            signal.signal(number, handler)
 
 
 def _interrupted(as_json: bool) -> int:

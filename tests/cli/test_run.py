@@ -148,6 +148,14 @@ def test_a_hang_up_that_was_to_be_ignored_still_is(mlperf, monkeypatch):
         signal.signal(signal.SIGHUP, before)
 
 
+def test_a_handler_that_python_did_not_set_is_left_alone(mlperf, monkeypatch):
+    monkeypatch.setattr(signal, "getsignal", lambda number: None)  # as where a program in C has one, and calls us
+    set_here = []
+    monkeypatch.setattr(signal, "signal", lambda number, handler: set_here.append(number))
+    assert mlperf("run", "--cfg").code == 0
+    assert set_here == []
+
+
 def test_modules_of_the_users_are_not_taken_for_those_that_a_run_needs(mlperf, shared_build, tmp_path):
     for name in ("numpy.py", "attrs.py", "onnxruntime.py", "harness/__init__.py"):
         path = tmp_path / name
