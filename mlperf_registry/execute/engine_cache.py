@@ -27,6 +27,8 @@ from mlperf_registry.schema.engine import Engine, Recipe
 from mlperf_registry.schema.problem import RunFailed
 
 _RECORD = "engine-key.json"
+_OLDER = {"key", "file", "sha256", "expanded_key"}
+"""What a record had before there was a digest of every file."""
 _LOCK_SUFFIX = ".lock"
 _LOG = "build.log"
 """Of no use to a runner, so that it may be cut, annotated or removed."""
@@ -39,6 +41,12 @@ def engine_folder(build_dir: Path, system: str, benchmark: str) -> Path:
 
 def find_engine(folder: Path, recipe: Recipe) -> Engine | str:
     """The cached engine of ``recipe``, or the sentence that says why there is none."""
+    found = _look_up(folder, recipe)
+    # Another process that puts a new engine in the place of this one lets a look see neither, or parts of both.
+    return found if isinstance(found, Engine) else _look_up(folder, recipe)
+
+
+def _look_up(folder: Path, recipe: Recipe) -> Engine | str:
     expanded = expanded_key(recipe)
     key = key_of(expanded)
     home = folder / key
@@ -47,9 +55,9 @@ def find_engine(folder: Path, recipe: Recipe) -> Engine | str:
             return _explain_miss(folder, expanded)
         record = _sound_record(home, key)
     except OSError as error:
-        record = f"{Path(error.filename or home).name} cannot be read ({error.strerror})"
+        record = f"is damaged: {Path(error.filename or home).name} cannot be read ({error.strerror})"
     if isinstance(record, str):
-        return f"the cached engine {key} is damaged: {record}"
+        return f"the cached engine {key} {record}"
     return _engine(home, record, reused=True, why=f"engine {key} is in the cache")
 
 
@@ -147,21 +155,23 @@ def _sweep(folder: Path, key: str) -> None:
 
 
 def _sound_record(home: Path, key: str) -> dict[str, Any] | str:
-    """The record of the engine that lies in ``home``, or what is wrong there."""
+    """The record of the engine that lies in ``home``, or what is wrong with it."""
     if not (home / _RECORD).is_file():  # a pipe in its place would never end
-        return f"{_RECORD} is missing"
+        return f"is damaged: {_RECORD} is missing"
     try:
         record: dict[str, Any] = json.loads((home / _RECORD).read_text(encoding="utf-8"))
+        if set(record) == _OLDER:
+            return "was written by an older version, which kept no digest of what lies beside it"
         sound = record["sha256"] == _record_digest(record) and key_of(record["expanded_key"]) == key
     except (ValueError, KeyError, TypeError):
         sound = False
     if not sound:
-        return f"{_RECORD} is not as it was written"
+        return f"is damaged: {_RECORD} is not as it was written"
     for name, digest in record["files"].items():
         if not (home / name).is_file():
-            return f"{name} is missing"
+            return f"is damaged: {name} is missing"
         if kept_sha256(home / name) != digest:
-            return f"{name} does not have the digest that it was built with"
+            return f"is damaged: {name} does not have the digest that it was built with"
     return record
 
 

@@ -166,6 +166,29 @@ def test_a_record_that_was_changed_is_a_miss(tmp_path, recipe, damage):
     assert get_engine(tmp_path, recipe).file == "engine.bin"
 
 
+def test_a_record_of_an_older_version_is_a_miss_and_no_damage(tmp_path, recipe):
+    engine = get_engine(tmp_path, recipe)
+    older = {"key": engine.key, "file": engine.file, "sha256": engine.sha256, "expanded_key": expanded_key(recipe)}
+    Path(engine.path, "engine-key.json").write_text(json.dumps(older))
+    why = get_engine(tmp_path, recipe).why
+    assert "was written by an older version" in why and "damaged" not in why
+    assert get_engine(tmp_path, recipe).reused
+
+
+def test_an_engine_that_another_process_puts_in_place_just_now_is_found(tmp_path, recipe, monkeypatch):
+    home = Path(get_engine(tmp_path, recipe).path)
+    aside = home.rename(tmp_path / ".aside")
+    glob = Path.glob
+
+    def late(folder, pattern):  # what a look does that found nothing
+        if aside.exists():
+            aside.rename(home)
+        return glob(folder, pattern)
+
+    monkeypatch.setattr(Path, "glob", late)
+    assert isinstance(find_engine(tmp_path, recipe), Engine)
+
+
 def test_an_engine_in_another_ones_folder_is_a_miss(tmp_path, recipe):
     other = attrs.evolve(recipe, device="aarch64")
     shutil.copytree(get_engine(tmp_path, recipe).path, tmp_path / key_of(expanded_key(other)))
