@@ -9,7 +9,11 @@ from pathlib import Path
 from mlperf_registry.schema.problem import NotReady
 
 _SPARE_BYTES = 64 << 20
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+_CURES = {
+    errno.ENOSPC: "Free room there and try again.",
+    errno.EDQUOT: "Free room there and try again.",
+    errno.EFBIG: "Raise the limit of a file's size (ulimit -f), or choose another folder with --build-dir.",
+}
 
 
 def require_room(path: Path, *, what: str = "a run's logs", size: int = 0) -> None:
@@ -33,5 +37,5 @@ def require_room(path: Path, *, what: str = "a run's logs", size: int = 0) -> No
 
 def not_written(path: Path, error: OSError) -> NotReady:
     """What to say, and to do, when ``path`` below the build folder cannot be written."""
-    cure = "Free room there and try again." if error.errno in _FULL else "Choose another folder with --build-dir."
+    cure = _CURES.get(error.errno or 0, "Choose another folder with --build-dir.")
     return NotReady(f"{path} cannot be written: {error.strerror or error}. {cure}")

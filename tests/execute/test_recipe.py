@@ -97,7 +97,12 @@ def test_a_folder_in_place_of_the_model_is_not_ready(make_workload, tmp_path):
 
 @pytest.mark.parametrize(
     ("number", "cure"),
-    [(errno.ENOSPC, "Free room"), (errno.EROFS, "--build-dir"), (errno.EACCES, "--build-dir")],
+    [
+        (errno.ENOSPC, "Free room"),
+        (errno.EFBIG, "ulimit -f"),
+        (errno.EROFS, "--build-dir"),
+        (errno.EACCES, "--build-dir"),
+    ],
 )
 def test_a_build_folder_that_cannot_be_written_comes_with_its_own_cure(
     make_workload, monkeypatch, tmp_path, number, cure
