@@ -21,9 +21,9 @@ def build(request: Request) -> int:
     from mlperf_registry.cli.inspect import require_inspection, show_inspection
 
     registry, overrides = settled(request, say)
+    require_inspection(registry.structure(registry.compose(overrides, quick=True)).backend.name)
     with own_stdout(request), watching() as progress:
         job = prepare(registry, overrides, request.build_dir, progress, runs=False)
-        require_inspection(job.workload.backend.name)
         engine = build_point(job)
     show_inspection(engine, job.workload.backend.name, as_json=request.json)
     return 0

@@ -12,12 +12,14 @@ from mlperf_registry.cli.request import Request
 from mlperf_registry.cli.session import tell_choices
 from mlperf_registry.cli.table import table
 from mlperf_registry.cli.terminal import say
+from mlperf_registry.execute.engine import cached
 from mlperf_registry.execute.engine_cache import engine_folder, find_engine
 from mlperf_registry.execute.plan import plan_for
 from mlperf_registry.execute.progress import Silent
 from mlperf_registry.execute.readiness import require_ready
 from mlperf_registry.execute.recipe import make_recipe
 from mlperf_registry.execute.scratch import scratch
+from mlperf_registry.rules.rulebook import OFFLINE_SAMPLES
 from mlperf_registry.schema.engine import Engine
 from mlperf_registry.schema.problem import ConfigError, NotReady, Problem
 from mlperf_registry.schema.workload import Workload
@@ -44,7 +46,7 @@ def dry_run(registry: Registry, points: Sequence[Sequence[str]], request: Reques
     here = Here(registry, request.build_dir)
     for overrides in points:
         try:
-            rows.append(_row(here, overrides, request.build_dir, alone=len(points) == 1, runs=runs))
+            rows.append(_row(here, overrides, request, alone=len(points) == 1, runs=runs))
         except ConfigError as error:
             problems.update(dict.fromkeys(error.problems))
     if problems:
@@ -74,7 +76,7 @@ def dry_run(registry: Registry, points: Sequence[Sequence[str]], request: Reques
     return code
 
 
-def _row(here: Here, overrides: Sequence[str], build_dir: Path, *, alone: bool, runs: bool) -> dict[str, Any]:
+def _row(here: Here, overrides: Sequence[str], request: Request, *, alone: bool, runs: bool) -> dict[str, Any]:
     registry, words = here.settle(overrides, say)
     composed = registry.compose(words, quick=True)
     if alone:
@@ -89,18 +91,22 @@ def _row(here: Here, overrides: Sequence[str], build_dir: Path, *, alone: bool, 
         "round": workload.round,
         "tuned_round": workload.tuned_round,
         "rule_breaches": unstructure(plan.breaches),
-        "engine": _engine(registry, workload, build_dir, runs=runs),
+        "engine": _engine(registry, workload, request.build_dir, runs=runs, builds=request.verb.name != "harness"),
     }
 
 
-def _engine(registry: Registry, workload: Workload, build_dir: Path, *, runs: bool) -> dict[str, Any]:
+def _engine(registry: Registry, workload: Workload, build_dir: Path, *, runs: bool, builds: bool) -> dict[str, Any]:
+    found: Engine | str
     try:
         if runs:
             require_ready(workload, registry.deviceless(workload))
-        recipe = make_recipe(workload, scratch())
+        if builds:
+            folder = engine_folder(build_dir, workload.system.id, workload.benchmark.id)
+            found = find_engine(folder, make_recipe(workload, scratch()))
+        else:
+            found = cached(workload, build_dir)
     except NotReady as error:
         return {"key": None, "cached": False, "ready": False, "why": str(error)}
-    found = find_engine(engine_folder(build_dir, workload.system.id, workload.benchmark.id), recipe)
     if isinstance(found, Engine):
         return {"key": found.key, "cached": True, "ready": True, "why": f"cached, {found.key}"}
     return {"key": None, "cached": False, "ready": True, "why": f"would be built: {found}"}
@@ -112,5 +118,7 @@ def _shown(engine: dict[str, Any]) -> str:
 
 
 def _rules(row: dict[str, Any]) -> str:
-    count = len(row["rule_breaches"])
-    return f"{row['round']}: {count} not kept" if count else f"{row['round']}: kept"
+    judged_by_run = sum(breach["rule"] == OFFLINE_SAMPLES for breach in row["rule_breaches"])
+    count = len(row["rule_breaches"]) - judged_by_run
+    parts = [f"{count} not kept"] * bool(count) + [f"{judged_by_run} judged by the run"] * bool(judged_by_run)
+    return f"{row['round']}: {', '.join(parts) or 'kept'}"

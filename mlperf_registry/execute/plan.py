@@ -9,6 +9,7 @@ from mlperf_registry.execute.host import distribution_version
 from mlperf_registry.execute.progress import Progress
 from mlperf_registry.execute.rates import rate_problem
 from mlperf_registry.rules.plan import make_plan
+from mlperf_registry.rules.rulebook import OFFLINE_SAMPLES
 from mlperf_registry.rules.wheel import wheel_breach
 from mlperf_registry.schema.plan import Plan
 from mlperf_registry.schema.problem import ConfigError, Problem
@@ -58,6 +59,10 @@ def plan_for(workload: Workload, progress: Progress, *, runs: bool = True) -> Pl
     if runs and workload.runtime.end_on_device:
         progress.note("runtime.end_on_device has no effect: answers go to host memory all the same.")
     if plan.breaches:
-        rules = ", ".join(breach.rule for breach in plan.breaches)
-        progress.note(f"Not a submission: rules of {workload.round} that are not kept: {rules}. The report says how.")
+        rules = ", ".join(
+            f"{breach.rule} (judged by the run)" if breach.rule == OFFLINE_SAMPLES else breach.rule
+            for breach in plan.breaches
+        )
+        where = "The report" if runs else "mlperf validate with the same overrides"
+        progress.note(f"Not a submission: rules of {workload.round} that are not kept: {rules}. {where} says how.")
     return plan

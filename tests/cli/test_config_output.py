@@ -38,6 +38,29 @@ def test_a_dry_run_tells_points_rules_and_engines_and_runs_nothing(mlperf, tmp_p
     assert not (tmp_path / "build").exists()
 
 
+def test_a_dry_run_of_a_verb_that_builds_nothing_wants_the_engine(mlperf):
+    for verb in ("run", "build"):
+        answer = mlperf(verb, "--dry-run")
+        assert answer.code == 0 and "would be built" in answer.out
+    answer, real = mlperf("harness", "--dry-run"), mlperf("harness")
+    assert answer.code == real.code == 3
+    reason = answer.out.rstrip().splitlines()[-1]
+    assert "mlperf build" in reason and reason in real.err
+    assert mlperf("harness", "-m", "--dry-run", "builder.gpu_batch_size=1,2").code == 3
+    assert mlperf("build").code == 0
+    assert mlperf("harness", "--dry-run").code == 0
+
+
+def test_what_only_the_run_can_judge_is_not_called_broken_beforehand(mlperf):
+    row = "v6.1: 1 judged by the run"
+    kept = ("loadgen.min_duration=10min", "loadgen.min_query_count=1", "category=edge", "round=v6.1")
+    answer = mlperf("run", "--dry-run", *kept)
+    assert row in answer.out and "not kept" not in answer.out
+    assert "v6.1: kept" in mlperf("run", "--dry-run", *kept[:1], "loadgen.min_query_count=24576", *kept[2:]).out
+    said = mlperf("build", *kept).err
+    assert "offline-samples (judged by the run). mlperf validate" in said and "report" not in said
+
+
 def test_a_dry_run_says_what_is_missing(mlperf, monkeypatch):
     monkeypatch.delenv("MLPERF_SCRATCH_PATH", raising=False)
     answer = mlperf("run", "-m", "--dry-run", "benchmark=resnet50,bert", "scenario=offline,server")

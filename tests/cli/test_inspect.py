@@ -39,6 +39,7 @@ def test_memory_that_the_library_does_not_tell_is_said_to_be_absent(monkeypatch,
 def test_only_engines_that_say_what_they_are(mlperf, tmp_path):
     answer = mlperf("build", "--inspect", "--build-dir", str(tmp_path))
     assert answer.code == 2 and "backend: is onnxruntime, whose engines cannot be looked into" in answer.err
+    assert "Not a submission" not in answer.err  # it is the first that is said
     assert not (tmp_path / "engines").exists()  # nobody waits for an engine that cannot be shown
     assert mlperf("build", "--inspect", "-m", "builder.gpu_batch_size=8,16").code == 2
 
