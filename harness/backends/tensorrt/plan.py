@@ -20,9 +20,6 @@ from mlperf_registry.roots import readable
 from mlperf_registry.schema.engine import Engine
 from mlperf_registry.schema.problem import NotReady, RunFailed
 
-_LATER_MAJOR = {8: 10, 10: 11}
-"""By major version of full TensorRT that built a version-compatible plan, the other that loads it, by NVIDIA's support
-matrix of 11.4.1 (engine portability). Within a major version every later one does."""
 _SHORT_OF_MEMORY = re.compile(r"out ?of ?memory|requested (size|amount)|insufficient (device )?memory", re.I)
 _GIVES_PLUGINS = ("getCreators", "getPluginCreators")
 _MIB = 1 << 20
@@ -158,7 +155,7 @@ def open_plan(engine: Engine, library: Library, *, gpu: int = 0, plugins: Iterab
     """
     path, record = Path(engine.path, engine.file), read_record(engine)
     here = require_gpu(gpu)
-    if record.backend != library.name or not _serves(library, record):
+    if (record.backend, record.library_version) != (library.name, library.version):
         raise NotReady(
             f"{path} was built by {record.backend} {record.library_version}, and here is {library.name} "
             f"{library.version}: build it here with `mlperf build` and the same overrides."
@@ -211,21 +208,6 @@ def activation_bytes(loaded: Any) -> int | None:
     # The name without a number is gone in 11; 8.6 has no other.
     size = getattr(loaded, "device_memory_size_v2", None) or getattr(loaded, "device_memory_size", None)
     return None if size is None else int(size)
-
-
-def _serves(library: Library, record: PlanRecord) -> bool:
-    """Whether the library's version loads the plan."""
-    if record.library_version == library.version:
-        return True
-    # TensorRT for RTX keeps no compatibility between its releases.
-    if not record.version_compatible or library.name != "tensorrt":
-        return False
-    built, here = _numbers(record.library_version), _numbers(library.version)
-    return here >= built and here[0] in (built[0], _LATER_MAJOR.get(built[0]))
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(one) for one in re.findall(r"\d+", version)[:3])
 
 
 def _require_device(path: Path, record: PlanRecord, here: Gpu, gpu: int) -> None:

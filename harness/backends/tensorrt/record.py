@@ -102,7 +102,7 @@ class PlanRecord:
     profiles: int = knob("Optimisation profiles: as many execution contexts may run side by side.")
     tensors: tuple[PlanTensor, ...] = knob("Inputs and outputs.")
     seconds: float = knob("Time that the build took.", unit="s", unit_in_name=True)
-    version_compatible: bool = knob("Whether newer versions of the library load it too.", default=False)
+    version_compatible: bool = knob("Whether later versions of the library load it elsewhere.", default=False)
     dla_core: int | None = knob("DLA that it was built for; absent: the GPU.", default=None)
 
     @property

@@ -100,7 +100,8 @@ class Builder:
         default=None,
     )
     version_compatible: bool = knob(
-        "Let later versions of the library load the engine, as far as NVIDIA says which; full TensorRT only.",
+        "Make an engine to take elsewhere, which later versions of the library load too, as far as NVIDIA says which; "
+        "here each version builds its own. Full TensorRT only.",
         applies=Applies(backends=("tensorrt",)),
         default=False,
     )
