@@ -243,7 +243,7 @@ def _dtype_name(trt: Any, tensor: Any) -> str:
 def _with_scale(tensor: PlanTensor, scales: Mapping[str, float] | None) -> PlanTensor:
     if not tensor.is_input or tensor.dtype != "int8" or scales is None:
         return tensor
-    return attrs.evolve(tensor, scale=scales[tensor.name])
+    return attrs.evolve(tensor, scale=scales.get(tensor.name))  # none where the network itself takes integers
 
 
 def _lacks(library: Library, path: str, what: str) -> ConfigError:

@@ -90,3 +90,10 @@ def test_the_scale_of_an_int8_input_is_the_one_that_the_network_has(build, tmp_p
     cache.write_text("\n".join(tiny if line.startswith("input:") else line for line in lines))
     _, record = build(cache=cache, builder__precision="int8", builder__input_dtype="int8")
     assert record.inputs[0].scale == 2**-14  # the least that fp16, in which the network has it, holds in full
+
+
+def test_integers_that_the_network_itself_takes_have_no_scale(build, tmp_path):
+    cache = tmp_path / "model.cache"
+    cache.write_text("TRT-8600-EntropyCalibration2\nimage_float: 3c010a14\nlabel: 3c010a14\n")
+    _, record = build(network_of(tmp_path, image=TensorProto.INT8), cache, builder__precision="int8")
+    assert [(tensor.dtype, tensor.scale) for tensor in record.inputs] == [("int8", None)]
