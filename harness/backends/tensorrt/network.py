@@ -16,7 +16,7 @@ from harness.backends.tensorrt.library import Library
 from harness.backends.tensorrt.record import Format
 from mlperf_registry.schema.problem import ConfigError, Problem, RunFailed
 
-_INPUT_DTYPES = ("fp32", "fp16", "int8")
+_INPUT_DTYPES = ("fp32", "fp16", "int8", "uint8", "int32", "int64")
 _FORMATS: dict[Format, str] = {"linear": "LINEAR", "chw4": "CHW4", "chw32": "CHW32"}
 _DTYPES = {"FLOAT": "fp32", "HALF": "fp16"}
 """The library's name of a number format to that of ``builder.input_dtype``, where it is not the same in capitals."""
@@ -54,9 +54,6 @@ class Request:
         precision = _single(values.get("builder.precision") or "fp32", "builder.precision", problems)
         dtype = values.get("builder.input_dtype")
         layout: Format = values.get("builder.input_format") or "linear"
-        if dtype is not None and dtype not in _INPUT_DTYPES:
-            message = f"is {dtype}, and this builder makes inputs of {', '.join(_INPUT_DTYPES)}"
-            problems.append(Problem("builder.input_dtype", message))
         if dtype == "int8" and precision != "int8":
             message = f"is int8, and an engine of builder.precision={precision} has no int8 input"
             problems.append(Problem("builder.input_dtype", message, hint="builder.precision=int8"))
@@ -244,7 +241,7 @@ def set_tensors(library: Library, network: Any, request: Request, form: Form) ->
 
 
 def _require_dtype(inputs: list[Any], wanted: str) -> None:
-    """Check that inputs of real numbers are of the format, so that the engine is what its key says."""
+    """Check that inputs of real numbers, or all where none is, are of the format: the engine is what its key says."""
     found = {tensor.name: str(tensor.dtype.name) for tensor in inputs}
     real = {name: dtype for name, dtype in found.items() if dtype not in _INDICES} or found
     for name, dtype in real.items():

@@ -53,8 +53,10 @@ def network_of(folder, **inputs):
 @pytest.mark.parametrize(
     ("kind", "asked", "said"),
     [
-        (TensorProto.INT32, "fp16", r"is fp16, and the network takes image in int32 \(leave it out\)"),
-        (TensorProto.INT32, "fp32", r"is fp32, and the network takes image in int32 \(leave it out\)"),
+        (TensorProto.INT32, "fp16", r"is fp16, and the network takes image in int32 \(builder\.input_dtype=int32\)"),
+        (TensorProto.INT32, "int64", r"is int64, and the network takes image in int32 \(builder\.input_dtype=int32\)"),
+        (TensorProto.BOOL, "int32", r"is int32, and the network takes image in bool \(leave it out\)"),
+        (TensorProto.FLOAT, "int32", r"is int32, and the network takes image in fp32 \(builder\.input_dtype=fp32\)"),
         (TensorProto.FLOAT16, "fp32", r"is fp32, and the network takes image in fp16 \(builder\.input_dtype=fp16\)"),
     ],
 )
@@ -62,6 +64,14 @@ def test_an_input_of_another_format_is_refused(build, tmp_path, kind, asked, sai
     with pytest.raises(ConfigError, match=said) as refusal:
         build(network_of(tmp_path, image=kind), builder__precision="fp32", builder__input_dtype=asked)
     assert [problem.path for problem in refusal.value.problems] == ["builder.input_dtype"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "asked"), [(TensorProto.INT32, "int32"), (TensorProto.INT64, "int64"), (TensorProto.UINT8, "uint8")]
+)
+def test_integers_are_taken_where_the_network_has_them(build, tmp_path, kind, asked):
+    _, record = build(network_of(tmp_path, image=kind), builder__precision="fp32", builder__input_dtype=asked)
+    assert record.inputs[0].dtype == asked
 
 
 def test_an_input_in_bf16_is_named_since_no_sample_has_it(build, tmp_path):
