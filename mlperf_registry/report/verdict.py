@@ -118,7 +118,7 @@ def obstacles(result: RunResult) -> tuple[str, ...]:
 
 def needed(result: RunResult) -> tuple[str, ...]:
     """What a submission needs beside a cell that keeps the rules; results of older versions do not say it."""
-    return result.still_needed or ("what its round asks beside this cell",)
+    return result.still_needed or ("what its round asks beside this cell, and what docs/submission.md lists",)
 
 
 def accuracy_verdict(accuracy: Accuracy) -> Verdict:

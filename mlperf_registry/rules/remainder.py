@@ -1,4 +1,7 @@
-"""remainder(): what a submission needs beside one cell that keeps the rules, none of which that cell's run can show."""
+"""remainder(): what a submission needs beside one cell that keeps the rules, none of which that cell's run can show.
+
+What a round asks of this cell's kind is named; what every submission has to bring is left to the page that lists it.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,13 @@ from mlperf_registry.rules.round import CategoryRules, load_round
 from mlperf_registry.schema.cell import SCENARIO_NAMES
 from mlperf_registry.schema.workload import Workload
 
+_OF_EVERY_SUBMISSION = (
+    "what docs/submission.md lists, such as measurements.json, README.md, the code and truncated logs"
+)
+
 
 def remainder(workload: Workload) -> tuple[str, ...]:
-    """A phrase for each: compliance runs, the category's other scenarios, the system description.
+    """A phrase for each: compliance runs, other scenarios, the system description, and the page with the rest.
 
     Raises:
         ConfigError: when there is no round of the workload's name.
@@ -26,7 +33,7 @@ def remainder(workload: Workload) -> tuple[str, ...]:
         rules = None if category is None else benchmark.categories_at(cell.accuracy_target).get(category)
         if rules is not None:
             found += _other_scenarios(rules, cell.scenario)
-    return (*found, f"systems/{cell.system}.json, which mlperf systems describe prints")
+    return (*found, f"systems/{cell.system}.json, which mlperf systems describe prints", _OF_EVERY_SUBMISSION)
 
 
 def _other_scenarios(rules: CategoryRules, had: str) -> list[str]:

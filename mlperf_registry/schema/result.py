@@ -84,7 +84,9 @@ class RunResult:
     submittable: bool = knob(
         "Whether this cell keeps the rules: valid, accurate, no breach, a full benchmark, trained weights."
     )
-    still_needed: tuple[str, ...] = knob("What a submission needs beside a cell that keeps the rules.", default=())
+    still_needed: tuple[str, ...] = knob(
+        "What a submission needs beside a cell that keeps the rules; the last names the page with the rest.", default=()
+    )
     metrics: tuple[Metric, ...] = knob("Headline first.")
     latency: dict[str, float] | None = knob("Percentile to nanoseconds, from LoadGen's summary.", default=None)
     ttft: dict[str, float] | None = knob("The same of the time to first token, of token runs.", default=None)

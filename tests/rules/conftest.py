@@ -26,6 +26,7 @@ from mlperf_registry.schema.sections import (
     Scenario,
     System,
 )
+from mlperf_registry.schema.system_match import AcceleratorMatch, SystemMatch
 from mlperf_registry.schema.workload import Workload
 
 MakeWorkload = Callable[..., Workload]
@@ -47,6 +48,8 @@ def workload(
     options: object = None,
     backend_options: object = None,
     tags: tuple[str, ...] = (),
+    integrated: bool = False,
+    system_category: str | None = None,
     start_from_device: bool = False,
     end_on_device: bool = False,
     **loadgen: Any,
@@ -59,7 +62,13 @@ def workload(
         tuned_round="none",
         division=division,
         category=category,
-        system=System(id="box", devices=("cpu",), tags=tags),
+        system=System(
+            id="box",
+            devices=("cpu",),
+            category=system_category,
+            tags=tags,
+            match=SystemMatch(accelerator=AcceleratorMatch(integrated=integrated)),
+        ),
         benchmark=Benchmark(
             id=f"{benchmark}-mini" if mini else benchmark,
             family=benchmark,
