@@ -37,8 +37,8 @@ def test_tuned_values_of_ones_own_hold_for_the_variants_that_they_name(tmp_path,
     place.parent.mkdir(parents=True)
     place.write_text(blocks[1], encoding="utf-8")
     registry = _registry(tmp_path, blocks[0])
-    cell: dict[str, Any] = {"system": "my_box", "benchmark": "resnet50", "scenario": "server"}
-    rates = [registry.get(**cell, power_setting=power).loadgen.server_target_qps for power in ("maxp", "maxq")]
+    cell: dict[str, Any] = {"system": "my_box", "benchmark": "resnet50", "scenario": "offline"}
+    rates = [registry.get(**cell, power_setting=power).loadgen.offline_expected_qps for power in ("maxp", "maxq")]
     assert rates == [73_000, 52_000]
 
 

@@ -264,12 +264,14 @@ def _kv_cache_reuse(case: Case) -> str | None:
 
 
 def _start_from_device(case: Case) -> str | None:
-    return _unreached(case, "start_from_device_enabled") if case.workload.runtime.start_from_device else None
+    if not case.workload.runtime.start_from_device or _is_in_the_hosts_dram(case):
+        return None
+    return _unreached(case, "start_from_device_enabled")
 
 
 def _end_on_device(case: Case) -> str | None:
     to_network = case.round.outputs_to_network
-    if to_network is None or not case.workload.runtime.end_on_device:
+    if to_network is None or not case.workload.runtime.end_on_device or _is_in_the_hosts_dram(case):
         return None
     if case.workload.benchmark.rules_as not in to_network:
         name, others = case.workload.benchmark.rules_as, " and ".join(to_network)
@@ -277,13 +279,18 @@ def _end_on_device(case: Case) -> str | None:
     return _unreached(case, "end_on_device_enabled")
 
 
+def _is_in_the_hosts_dram(case: Case) -> bool:
+    """Whether device memory is the DRAM of host and I/O devices: the rules ask which DRAM holds a sample."""
+    return case.workload.system.match.accelerator.integrated
+
+
 def _unreached(case: Case, tag: str) -> str | None:
     system = case.workload.system
     if tag in system.tags:
         return None
     return (
-        f"must be false: nothing says that the network reaches the memory of the accelerators of {system.id}, whose "
-        f"tags lack {tag}"
+        f"must be false: nothing says that the network or an I/O device reaches the memory of the accelerators of "
+        f"{system.id}, whose tags lack {tag}"
     )
 
 
@@ -496,7 +503,8 @@ RULES: tuple[Rule, ...] = (
         path="runtime.start_from_device",
         judges="values",
         check=_start_from_device,
-        reason="Samples must lie where they would come from the network, which reaches few systems' accelerators.",
+        reason="Samples must lie in the DRAM where the network or an I/O device such as a camera would put them, which "
+        "is an accelerator's own on few systems.",
         citation="{rules}, LoadGen Operation",
     ),
     Rule(

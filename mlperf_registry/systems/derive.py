@@ -25,6 +25,8 @@ _ROUND_GIB = 0.01
 _SMALLEST = 0.001
 """The least factor on sizes that a base may state."""
 _ARCHITECTURES = ("x86_64", "aarch64")
+_PATHS = ("start_from_device_enabled", "end_on_device_enabled")
+"""Tags that state a path from network cards to accelerators, which nobody has seen on this machine."""
 
 
 def unregistered_id(machine: Machine) -> str:
@@ -44,7 +46,8 @@ def derive(machine: Machine, relative: Relative | System | None, name: str | Non
 
     Args:
         machine: what was detected.
-        relative: whose tuned values it takes over; None: nobody's.
+        relative: whose tuned values it takes over; None: nobody's. Tags that state how the network reaches its
+            accelerators stay its own.
         name: its id; by default the one of ``unregistered_id``.
     """
     kin = relative.system if isinstance(relative, Relative) else relative
@@ -60,7 +63,10 @@ def derive(machine: Machine, relative: Relative | System | None, name: str | Non
         category=kin.category if kin else None,
         accelerator=accelerator,
         accelerator_count=count,
-        tags=(*(kin.tags if kin else ()), "custom" if name else "unregistered"),
+        tags=(
+            *(tag for tag in (kin.tags if kin else ()) if tag not in _PATHS),
+            "custom" if name else "unregistered",
+        ),
         base=base_of(mine, kin) if kin else None,
         match=_rules(machine, mine),
     )

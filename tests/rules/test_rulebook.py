@@ -189,6 +189,12 @@ def test_an_output_stays_in_device_memory_only_where_the_round_sends_it_to_the_n
     )
 
 
+@pytest.mark.parametrize("switch", ["start_from_device", "end_on_device"])
+def test_memory_that_host_and_gpu_share_is_the_hosts_dram(make_workload: MakeWorkload, switch: str) -> None:
+    assert broken(make_workload(**{switch: True})) == [switch.replace("_", "-")]
+    assert broken(make_workload(integrated=True, **{switch: True})) == []
+
+
 @pytest.mark.parametrize(
     ("options", "reuses"),
     [

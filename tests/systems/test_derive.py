@@ -102,11 +102,12 @@ def test_sizes_are_capped_by_memory_and_never_grow(systems):
     assert _base(systems, box(int(22.5 * GIB)), {"L4x1"}).size_factor == 1.0
 
 
-def test_category_and_abilities_are_the_relatives(systems):
-    kin = systems["DGX-H100_H100-SXM-80GBx8"]
+def test_category_and_abilities_are_the_relatives_but_for_paths_that_nobody_saw_here(systems):
+    paths = ("start_from_device_enabled", "end_on_device_enabled")
+    kin = attrs.evolve(systems["DGX-H100_H100-SXM-80GBx8"], tags=(*paths, "is_fast"))
     gpu = Accelerator(index=0, name="NVIDIA H100 80GB HBM3", pci_id="2330", compute_sm=90, vram=80 * GIB)
     system = derive(attrs.evolve(BOX, accelerators=(gpu,) * 5), kin)
-    assert (system.category, system.tags) == (kin.category, (*kin.tags, "unregistered"))
+    assert (system.category, system.tags) == (kin.category, ("is_fast", "unregistered"))
     assert system.base == SystemBase(system=kin.id, rate_factor=0.625)
 
 

@@ -58,7 +58,12 @@ class Runtime:
         applies=_LWIS,
         default=False,
     )
-    start_from_device: bool = knob("Keep samples in device memory before the query.", applies=_STREAMS, default=False)
+    start_from_device: bool = knob(
+        "Keep samples in device memory before the query; submissions need start_from_device_enabled in system.tags, or "
+        "memory that host and GPU share.",
+        applies=_STREAMS,
+        default=False,
+    )
     end_on_device: bool = knob(
         "NVIDIA's switch to leave answers in device memory when a query completes; no effect here, where all go to "
         "host memory.",

@@ -50,7 +50,11 @@ class System:
         default="known",
     )
     same_hardware_as: str | None = knob("Later id of the same machine, which is meant where both match.", default=None)
-    tags: tuple[str, ...] = knob("Abilities that NVIDIA's code asks for by name.", default=())
+    tags: tuple[str, ...] = knob(
+        "Abilities that NVIDIA's code asks for by name; start_from_device_enabled and end_on_device_enabled state a "
+        "path between the network and the accelerators' memory, which the rules want for those fields of runtime.",
+        default=(),
+    )
     base: SystemBase | None = knob("The relative whose tuned values it takes over.", default=None)
     replaces_shipped: bool = knob(
         "Whether a file of the user's stands in place of the shipped system of the same id.", default=False
