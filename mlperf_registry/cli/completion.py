@@ -106,18 +106,13 @@ def _arguments(words: list[str], current: str) -> Iterable[str]:
 
 
 def _filters(what: str, current: str) -> Iterable[str]:
-    """Filters of what is listed, and their values where they are options."""
+    """Filters of what is listed, and their values."""
+    from mlperf_registry.cli.list import filter_keys, filter_values
+
     key, equals, _ = current.partition("=")
     if not equals:
-        from mlperf_registry.cli.list import filter_keys
-
         return [f"{known}=" for known in filter_keys(what)]
-    if key == "state":
-        from mlperf_registry.cli.cells import STATES
-
-        return [f"state={state}" for state in STATES]
-    group = {"systems": "system", "benchmarks": "benchmark"}.get(what, "") if key == "id" else key
-    return [f"{key}={value}" for value in _values(group)]
+    return [f"{key}={value}" for value in filter_values(what, key)]
 
 
 def _keys(*, bare: bool) -> Iterable[str]:

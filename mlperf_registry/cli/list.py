@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
@@ -59,7 +60,7 @@ def list_(request: Request) -> int:
     given = dict(filters)
     rows = [row for row in listing.rows(registry, filters) if _passes(row, filters)]
     if not rows and what != "cells":
-        _refuse_absent(listing.rows(registry, dict.fromkeys(FILTERS, "*")), given)
+        _refuse_absent(registry, listing.rows(registry, dict.fromkeys(FILTERS, "*")), given)
     if request.json:
         print_json(rows)
     else:
@@ -70,6 +71,23 @@ def list_(request: Request) -> int:
 def filter_keys(what: str) -> tuple[str, ...]:
     """The keys by which one of the lists can be filtered; none for a list that there is not."""
     return _LISTINGS[what].keys if what in _LISTINGS else ()
+
+
+def filter_values(what: str, key: str) -> tuple[str, ...]:
+    """The single words that a filter may ask for: of cells, what they can have; of other lists, what some row has.
+
+    None for a key that the list does not have, and for one that holds figures or sentences.
+    """
+    if key not in filter_keys(what):
+        return ()
+    registry = open_registry(())
+    if what == "cells":
+        found: Iterable[str] = registry.library.options(key) if key in AXES else _cell_texts(registry).get(key, ())
+    else:
+        rows = _LISTINGS[what].rows(registry, {"metric": "*"} if what == "published" else {})
+        values = (row[key] for row in rows)
+        found = (text for value in values if not isinstance(value, float) for text in _texts(value))
+    return tuple(dict.fromkeys(text for text in found if _ONE_WORD.fullmatch(text)))
 
 
 def _systems(registry: Registry, filters: dict[str, str]) -> Iterator[Row]:
@@ -102,12 +120,7 @@ def _cells(registry: Registry, filters: dict[str, str]) -> Iterator[Row]:
     for axis in patterns:
         del filters[axis]
     state = filters.get("state")
-    named = {
-        "state": STATES,
-        "rule": [rule.id for rule in RULES],
-        "tuned_round": registry.library.options("tuned_round"),
-    }
-    for key, known in named.items():
+    for key, known in _cell_texts(registry).items():
         value = filters.get(key, "*")
         if not _has_wildcards(value) and value.lower() not in known:
             raise ConfigError([Problem(key, f"no cell ever has {value!r}", hint=nearest(value, known))])
@@ -124,6 +137,12 @@ def _cells(registry: Registry, filters: dict[str, str]) -> Iterator[Row]:
         say(str(problem))
     if left_out:
         say(f"{left_out:,} meaningless cells are left out; state=* lists them too, and state=meaningless only them.")
+
+
+def _cell_texts(registry: Registry) -> dict[str, tuple[str, ...]]:
+    """What cells can have in the columns beside the axes, as far as it is known without composing them."""
+    rules = tuple(rule.id for rule in RULES)
+    return {"state": STATES, "rule": rules, "tuned_round": registry.library.options("tuned_round")}
 
 
 def _fields(registry: Registry, filters: dict[str, str]) -> Iterator[Row]:
@@ -192,6 +211,8 @@ def _backends(registry: Registry, filters: dict[str, str]) -> Iterator[Row]:
 _BENCHMARK_KEYS = (*(field.name for field in attrs.fields(BenchmarkRow)), "rounds")
 _FIELD_KEYS = (*(field.name for field in attrs.fields(Entry)), "owner")
 _PUBLISHED_KEYS = tuple(field.name for field in attrs.fields(PublishedResult))
+_ONE_WORD = re.compile(r"[\w.,/+@%-]+")
+"""What a shell takes as it stands, and no filter for a pattern."""
 _CELL_KEYS = (*AXES, "state", "rule", "tuned_round", "why", "relative", "harness_code")
 _LATER = {"meaningless": (), "untuned": ("forbidden", WRONG), "tuned": ("forbidden", WRONG)}
 """State before a cell is composed and the rules are asked to what may come of it."""
@@ -269,12 +290,17 @@ def _filters(registry: Registry, what: str, listing: _Listing, words: Sequence[s
     return filters
 
 
-def _refuse_absent(rows: Iterable[Row], filters: dict[str, str]) -> None:
-    """Refuse filters that name a value which nothing has: a typo must not look like an empty list."""
+def _refuse_absent(registry: Registry, rows: Iterable[Row], filters: dict[str, str]) -> None:
+    """Refuse filters that name a value which nothing has: a typo must not look like an empty list.
+
+    What elsewhere is an option is no typo: that nobody has published anything of it is an answer.
+    """
     every = list(rows)
     problems = []
     for key, pattern in filters.items():
-        if _has_wildcards(pattern) or any(_matches(row[key], pattern) for row in every):
+        if _has_wildcards(pattern) or _is_option(registry, key, pattern):
+            continue
+        if any(_matches(row[key], pattern) for row in every):
             continue
         values = [row[key] for row in every]
         if not any(isinstance(value, (int, float)) for value in values):
@@ -282,6 +308,15 @@ def _refuse_absent(rows: Iterable[Row], filters: dict[str, str]) -> None:
             problems.append(Problem(key, f"nothing that is listed has {pattern!r}", hint=nearest(pattern, texts)))
     if problems:
         raise ConfigError(problems)
+
+
+def _is_option(registry: Registry, key: str, text: str) -> bool:
+    if key == "round":
+        return text.lower() in round_names()
+    if key not in registry.library.groups:
+        return False
+    (option, *_) = (word.partition("=")[2] for word in registry.translate([f"{key}={text}"]))
+    return option in registry.library.options(key)
 
 
 def _has_wildcards(pattern: str) -> bool:

@@ -15,6 +15,7 @@ from mlperf_registry.compose.layers import Layers
 from mlperf_registry.compose.library import GENERATED_GROUPS, Library
 from mlperf_registry.compose.loaded import load
 from mlperf_registry.compose.override import Override, parse_override
+from mlperf_registry.compose.owned import OWNED
 from mlperf_registry.compose.tree import Tree, holds, plain_paths, walk
 from mlperf_registry.schema.nearest import meant, nearest
 from mlperf_registry.schema.not_fields import NOT_FIELDS, written_instead
@@ -71,6 +72,9 @@ def _refusal(library: Library, override: Override) -> Problem | None:
         return Problem(override.key, "several values are a sweep", origin, hint="add -m, or write one value")
     if override.key in GENERATED_GROUPS:
         return Problem(override.key, "follows from the benchmark and the backend", origin, hint="leave it out")
+    # Said here, since one of these names, power, is a section: Hydra would set it, and only its fields be told.
+    if override.key in NOT_FIELDS and library.is_value(override) and not isinstance(override.value, dict):
+        return Problem(override.key, "there is no such field", origin, hint=NOT_FIELDS[override.key])
     if not library.is_choice(override) or override.kind == "delete":
         return None
     options = library.options(override.key)
@@ -154,9 +158,8 @@ def _unknown_keys_of(override: Override, known: Tree) -> Iterator[Problem]:
 def _cure_of_bare(override: Override, known: Tree) -> str:
     """What to write instead of a key without a section, which is how NVIDIA's configurations name a field."""
     name = override.key
-    paths = {".".join(path[:end]): None for path, _ in walk(known) for end in range(2, len(path) + 1)}
-    if name in NOT_FIELDS:
-        return NOT_FIELDS[name]
+    settable = [path for path, _ in walk(known) if path not in OWNED.values()]
+    paths = {".".join(path[:end]): None for path in settable for end in range(2, len(path) + 1)}
     instead = written_instead(name, paths)
     if 0 < len(instead) <= _FEW:  # more have a part such as name, of which NVIDIA's have none
         return f"write {' or '.join(f'{path}={override.written}' for path in instead)}"

@@ -10,6 +10,8 @@ from collections.abc import Iterable
 
 _SHOWN = 12
 _CLOSE = 8
+_ALIKE = 0.7
+"""Below this likeness two names share letters and no meaning: version is not division."""
 _PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 """A dotted path, which the name of a round (v6.1) is not."""
 
@@ -42,7 +44,7 @@ def _meant(name: str, names: list[str]) -> str | None:
 def _alike(name: str, names: Iterable[str]) -> list[str]:
     from difflib import get_close_matches  # here, since most commands hold no mistake
 
-    return get_close_matches(name, names, n=3)
+    return get_close_matches(name, names, n=3, cutoff=_ALIKE)
 
 
 def _listed(name: str, names: list[str]) -> str:

@@ -27,7 +27,7 @@ NOT_FIELDS = {
     "benchmarks": _SWEEP,
     "capture_server_logs_dir": _FOLDER,
     "config_dir": "conf/ lies in the package; systems of your own in systems/ or $MLPERF_SYSTEMS_PATH",
-    "config_ver": "variants are options of axes: accuracy_target=high_accuracy, power_setting=maxq, harness=triton",
+    "config_ver": "variants are options of axes: accuracy_target=high_accuracy, power_setting=maxq; no Triton runs",
     "data_dir": _SCRATCH,
     "disable_log_copy_summary_to_stdout": _LOGS,
     "disable_progress_display": _TOOL,

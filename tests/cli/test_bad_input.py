@@ -18,6 +18,7 @@ CASES = [
     (["run", "test_mode=AccuracyOnly"], ["(write loadgen.test_mode=AccuracyOnly)"]),
     (["run", "test_run=true"], ["(mode=test_run)"]),
     (["run", "config_ver=high_accuracy"], ["accuracy_target=high_accuracy"]),
+    (["run", "power=true"], ["this version measures no power"]),
     (["run", "audit_test=TEST01"], ["this version runs no compliance tests"]),
     (["run", "scenarios=offline,server", "-m"], ["in the singular", "-m"]),
     (["run", "offline_expected_qpps=5"], ["did you mean loadgen.offline_expected_qps"]),
@@ -80,6 +81,8 @@ CASES = [
     (["list"], ["systems"]),
     (["list", "system"], ["systems"]),
     (["list", "published", "sistem=*H100*"], ["sistem", "system"]),
+    (["list", "published", "round=v9.9"], ["v9.9", "v5.1"]),
+    (["list", "published", "system=L4x3"], ["L4x3"]),
     (["list", "published", "benchmark=resnet51"], ["resnet51", "resnet50"]),
     (["list", "cells", "stat=tuned"], ["state"]),
     (["list", "cells", "state=tund"], ["tund", "tuned"]),
@@ -107,6 +110,15 @@ CASES = [
     (["report", "nowhere"], ["nowhere"]),
     (["completion", "tcsh"], ["bash", "zsh", "fish"]),
 ]
+
+
+@pytest.mark.parametrize(
+    ("word", "not_said"), [("name=5", "mode.name"), ("version=3", "division"), ("config_ver=triton", "maxq, harness=")]
+)
+def test_no_cure_is_named_that_cannot_be_meant(mlperf, word, not_said):
+    answer = mlperf("run", "--dry-run", word)
+    assert answer.code == 2
+    assert not_said not in answer.err
 
 
 @pytest.mark.parametrize(("argv", "said"), CASES, ids=[" ".join(argv)[:60] for argv, _ in CASES])

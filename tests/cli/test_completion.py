@@ -6,7 +6,8 @@ import subprocess
 import pytest
 
 from mlperf_registry.cli.completion import candidates
-from mlperf_registry.cli.verbs import VERBS
+from mlperf_registry.cli.list import filter_keys
+from mlperf_registry.cli.verbs import LISTED, VERBS
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
@@ -45,6 +46,8 @@ def test_the_script_is_sound(mlperf, shell):
         ("mlperf list cells benchmark=res", "benchmark=resnet50-mini"),
         ("mlperf list systems id=L4x", "id=L4x8"),
         ("mlperf list rules round=", "round=v6.1"),
+        ("mlperf list published system=L4", "system=L4x1_TRT"),
+        ("mlperf list benchmarks harness=", "harness=present"),
         ("mlperf accuracy --benchmark llama3", "llama3.1-8b"),
         ("mlperf systems new mine --from L4x", "L4x8"),
         ("mlperf completion ", "zsh"),
@@ -52,6 +55,37 @@ def test_the_script_is_sound(mlperf, shell):
 )
 def test_candidates(line, found):
     assert found in candidates(line)
+
+
+LISTS = [(what, key) for what in LISTED if what != "cells" for key in filter_keys(what)]
+
+
+@pytest.mark.parametrize(("what", "key"), LISTS)
+def test_each_value_that_is_offered_for_a_filter_has_a_row(mlperf, what, key):
+    for filter_ in candidates(f"mlperf list {what} {key}=")[:2]:
+        also = ["metric=*"] if what == "published" and key != "metric" else []
+        assert mlperf("list", what, filter_, *also, "--json").json, filter_
+
+
+def test_cells_can_be_filtered_by_each_value_that_is_offered(mlperf):
+    few = ["system=generic_cpu", "benchmark=resnet50-mini", "scenario=offline"]
+    for key in filter_keys("cells"):
+        others = [word for word in few if not word.startswith(f"{key}=")]
+        for filter_ in candidates(f"mlperf list cells {key}=")[:2]:
+            assert mlperf("list", "cells", *others, filter_, "--json").code == 0, filter_
+
+
+@pytest.mark.parametrize(
+    ("line", "not_offered"),
+    [
+        ("mlperf list published system=", "system=L4x1"),
+        ("mlperf list published round=", "round=v6.1"),
+        ("mlperf list benchmarks harness=", "harness=triton"),
+        ("mlperf list cells system=", "system=auto"),
+    ],
+)
+def test_what_is_an_option_elsewhere_is_no_value_of_a_filter(line, not_offered):
+    assert candidates(line) and not_offered not in candidates(line)
 
 
 @pytest.mark.parametrize(

@@ -138,6 +138,9 @@ def test_rules_carry_reason_and_citation_of_their_round(mlperf):
         ("systems", "id=L4x1", "accelerator_count=2"),
         ("fields", "path=zz*"),
         ("backends", "available=false", "name=onnxruntime"),
+        ("published", "round=v6.1"),
+        ("published", "system=L4x1"),
+        ("published", "benchmark=resnet50", "scenario=interactive"),
     ],
 )
 def test_what_is_spelled_right_may_find_nothing(mlperf, words):
