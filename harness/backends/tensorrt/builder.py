@@ -42,6 +42,11 @@ class TensorRTBuilder:
         self.tell = tell
         """Told, in a sentence, which value of a recipe has no effect."""
 
+    def room(self, recipe: Recipe, model_bytes: int) -> int:
+        """See BackendPlugin: a plan takes about what the model does, and 1 MiB for each optimisation profile."""
+        streams: int = recipe.values.get("runtime.gpu_inference_streams") or 1
+        return model_bytes + (streams << 20)
+
     def build(self, recipe: Recipe, folder: Path) -> str:
         """Write the plan, plan.json and build.log into ``folder`` and return the plan's name.
 
@@ -124,10 +129,10 @@ def main(folder: Path) -> int:
     except MlperfError as error:
         say("error", **as_event(error))
         return error.exit_code
-    except OSError as error:  # what is read is looked at where it is read
-        say("error", kind=_UNWRITTEN, errno=error.errno, message=error.strerror or str(error))
-        return NotReady.exit_code
     except Exception as error:
+        if isinstance(error, OSError) and _is_of_writing(error, folder):
+            say("error", kind=_UNWRITTEN, errno=error.errno, message=error.strerror)
+            return NotReady.exit_code
         logging.exception("The build ended by a fault of this program")
         place = traceback.extract_tb(error.__traceback__)[-1]
         words = " ".join(str(error).split())
@@ -138,6 +143,14 @@ def main(folder: Path) -> int:
         say("error", **as_event(RunFailed(message)))
         return RunFailed.exit_code
     return 0
+
+
+def _is_of_writing(error: OSError, folder: Path) -> bool:
+    """Whether the system refused to write into the folder: a full disk names no file, a loader no number."""
+    if error.errno is None or error.filename is None:
+        return error.errno is not None
+    path = Path(str(error.filename))
+    return folder in (path, *path.parents)
 
 
 def _how(code: int) -> str:

@@ -98,7 +98,7 @@ def open_library(name: str, *, on_gpu: bool = True) -> Library:
     """
     try:
         trt = import_module(name)
-    except ImportError as error:
+    except (ImportError, OSError) as error:  # OSError: of a shared library that the module loads itself
         # Its package is there and a library that it needs is not: only the error's own words tell which.
         cause = "" if isinstance(error, ModuleNotFoundError) and error.name == name else f" ({error})"
         raise NotReady(

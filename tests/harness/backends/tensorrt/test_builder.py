@@ -15,6 +15,7 @@ from harness.backends.tensorrt.inspection import read_inspection
 from harness.backends.tensorrt.plan import open_plan
 from mlperf_registry.roots import package_file
 from mlperf_registry.schema.problem import ConfigError, NotReady, RunFailed
+from tests.harness.backends.tensorrt.mini_network import MINI, make_recipe
 
 INT8 = {"builder__precision": "int8"}
 
@@ -65,6 +66,12 @@ def test_an_int8_input_has_the_scale_of_the_calibration_cache(build, layout):
 def test_static_batches_and_fp16_inputs(build):
     _, record = build(builder__static_batch=True, builder__input_dtype="fp16")
     assert record.static_batch and record.inputs[0].dtype == "float16"
+
+
+@pytest.mark.parametrize("streams", [None, 1, 3])
+def test_room_is_the_models_and_a_mebibyte_for_each_inference_stream(streams):
+    recipe = make_recipe(MINI, None, runtime__gpu_inference_streams=streams)
+    assert TensorRTBuilder().room(recipe, 1000) == 1000 + ((streams or 1) << 20)
 
 
 def test_progress_is_told(build):

@@ -11,9 +11,11 @@ import subprocess
 
 import pytest
 
+from harness.backends.tensorrt.builder import TensorRTBuilder
 from harness.backends.tensorrt.library import open_library
 from harness.backends.tensorrt.plan import load_plugins
 from mlperf_registry.schema.problem import NotReady, RunFailed
+from tests.harness.backends.tensorrt.mini_network import MINI, make_recipe
 
 compiled = pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler here, and it is optional")
 
@@ -64,6 +66,44 @@ def test_a_disk_that_takes_no_more_is_the_systems_own_error(build, tmp_path):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert (failure.value.errno, failure.value.filename) == (errno.EFBIG, str(tmp_path))
+
+
+@pytest.fixture
+def build_with(tmp_path, monkeypatch):
+    """Builds into ``tmp_path`` with a module of this code in the library's place."""
+
+    def run(code: str) -> None:
+        modules = tmp_path / "modules"
+        modules.mkdir()
+        (modules / "tensorrt_rtx.py").write_text(code)
+        monkeypatch.syspath_prepend(modules)
+        TensorRTBuilder().build(make_recipe(MINI, None), tmp_path)
+
+    return run
+
+
+def test_a_library_that_lacks_a_library_of_its_own_is_not_ready(build_with):
+    with pytest.raises(NotReady, match=r"needs its library \(libnvinfer\.so\.none: .*pip install"):
+        build_with("import ctypes; ctypes.CDLL('libnvinfer.so.none')")
+
+
+@pytest.mark.parametrize(
+    ("error", "unwritten"),
+    [
+        ("OSError(errno.ENOSPC, 'No space left on device')", True),
+        ("PermissionError(errno.EACCES, 'Permission denied', sys.argv[1] + '/plan.json')", True),
+        ("PermissionError(errno.EACCES, 'Permission denied', '/dev/nvidia0')", False),
+        ("OSError('libnvinfer_builder_resource.so: cannot open shared object file')", False),
+    ],
+)
+def test_the_systems_errors_are_about_the_folder_only_where_they_are(build_with, tmp_path, error, unwritten):
+    code = f"import errno, sys\n__version__ = '1'\ndef __getattr__(name): raise {error}\n"
+    with pytest.raises(OSError if unwritten else RunFailed) as failure:
+        build_with(code)
+    if unwritten:
+        assert failure.value.filename == str(tmp_path)
+    else:
+        assert "fault of this program, in tensorrt_rtx.py:3: " in str(failure.value)
 
 
 def test_a_plugin_library_of_is_none_says_why(build, tmp_path):
