@@ -21,6 +21,17 @@ def test_real_values_become_steps_that_saturate():
     assert rows.dtype == np.int8 and rows.tolist() == [[0, 1, -128, 127]]
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_samples_that_are_no_numbers_are_refused_in_words_of_their_own(value):
+    with pytest.raises(RunFailed, match=r"Samples of image have values that are no finite numbers: prepare"):
+        tensor(scale=0.5, shape=(3,)).rows(np.array([[1.0, value, 2.0]], np.float32))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.float16])
+def test_real_values_of_any_format_become_steps(dtype):
+    assert tensor(scale=0.5, shape=(2,)).rows(np.array([[3, 200]], dtype)).tolist() == [[6, 127]]
+
+
 def test_quantised_samples_are_not_quantised_again():
     samples = np.array([[1, 2, 3]], np.int8)
     assert tensor(scale=0.5, shape=(3,)).rows(samples) is samples
