@@ -81,7 +81,8 @@ class PlanTensor:
             raise RunFailed(
                 f"Samples of {self.name} have values that are no finite numbers: prepare the data set again."
             )
-        return np.clip(np.rint(samples / np.float32(scale)), -128, 127).astype(self.dtype)
+        steps: npt.NDArray[np.generic] = np.clip(np.rint(samples / np.float32(scale)), -128, 127).astype(self.dtype)
+        return steps
 
     def _cast(self, samples: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
         with np.errstate(invalid="ignore"):  # what does not fit is found below
