@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -37,6 +39,24 @@ def test_growing_keeps_what_is_there():
         samples.complete(np.array([first]))
     assert samples.loadgen_ids(np.arange(count)) == list(range(count))
     assert np.flatnonzero(samples.complete_ns[:count]).tolist() == list(range(0, count, 1 << 14))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the system does not tell of /proc/self/statm")
+def test_memory_does_not_grow_while_a_large_query_is_answered():
+    count = 1 << 21
+    samples = Samples(count)
+    ids = np.arange(count)
+    samples.append(range(count), range(count))
+    before = resident_bytes()
+    for part in np.split(ids, 64):
+        assert samples.complete(part) is None
+    assert resident_bytes() - before < ids.nbytes / 4
+    assert samples.completed == count
+
+
+def resident_bytes() -> int:
+    fields = Path("/proc/self/statm").read_text().split()
+    return int(fields[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch):
