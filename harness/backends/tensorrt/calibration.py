@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.backends.onnxruntime.library import import_onnxruntime
-from harness.backends.tensorrt import graph
+from harness.backends.tensorrt import graph, qdq
 from mlperf_registry.schema.problem import ConfigError, NotReady, Problem, RunFailed
 
 Array = npt.NDArray[np.generic]
@@ -84,7 +84,7 @@ class CalibrationCache:
         Raises:
             ConfigError: naming tensors that it lacks, or has in excess.
         """
-        there, needed = set(graph.activations(model)), graph.quantised_inputs(model)
+        there, needed = set(graph.activations(model)), qdq.quantised_inputs(model)
         known = {*self.scales, *self.without}
         missing = [name for name in needed if name not in known]
         # Layers that TensorRT's parser adds have such names; no graph has them.
@@ -120,7 +120,7 @@ def calibrate(model: Path, batches: Batches, tell: Callable[[str], None]) -> str
         ConfigError: when the set is empty.
         RunFailed: when the network cannot be executed.
     """
-    if graph.is_quantised(graph.load(model)):
+    if qdq.is_quantised(graph.load(model)):
         return None
     run = _observer(model)
     tops: dict[str, float] = {}

@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 
 from harness.backends.tell import Tell, silent
-from harness.backends.tensorrt import fusion, graph, network
+from harness.backends.tensorrt import fusion, graph, network, qdq
 from harness.backends.tensorrt.build_gpu import is_shared, memory_cure, take_gpu
 from harness.backends.tensorrt.calibration import CalibrationCache, read_cache
 from harness.backends.tensorrt.gpu import device_memory, require_gpu
@@ -88,7 +88,7 @@ def compile_plan(recipe: Recipe, path: Path, report: Tell, tell: Tell = silent) 
 
 
 def _calibration(recipe: Recipe, request: Request, model: Any) -> CalibrationCache | None:
-    if request.precision != "int8" or graph.is_quantised(model):
+    if request.precision != "int8" or qdq.is_quantised(model):
         return None
     cache = read_cache(recipe.calibration_path)
     cache.require_network(model, str(recipe.calibration_path))

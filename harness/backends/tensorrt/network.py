@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import attrs
 
-from harness.backends.tensorrt import graph
+from harness.backends.tensorrt import graph, number_format, qdq
 from harness.backends.tensorrt.calibration import STEPS, CalibrationCache
 from harness.backends.tensorrt.library import Library
 from harness.backends.tensorrt.record import Format
@@ -115,7 +115,7 @@ def prepare(model: Any, request: Request, library: Library, cache: CalibrationCa
         ConfigError: when the library has no such precision, the graph's own Q/DQ nodes are of another, shift by a zero
             point, or are needed and absent, or an int8 input has no range.
     """
-    quantised, formats = graph.is_quantised(model), graph.quantised_formats(model)
+    quantised, formats = qdq.is_quantised(model), qdq.quantised_formats(model)
     graph.keep_output(model, request.output_name)
     graph.set_batch(model, request.batch if request.static_batch else None)
     typed = request.strongly_typed or not library.features.precision_flags
@@ -123,24 +123,24 @@ def prepare(model: Any, request: Request, library: Library, cache: CalibrationCa
         message = f"asks for a network whose graph alone says number formats, which {library.title} does not have"
         raise ConfigError([Problem("builder.strongly_typed", message, hint="builder.strongly_typed=false")])
     if hasattr(library.trt, "int64"):
-        graph.narrow_labels(model)
+        number_format.narrow_labels(model)
     flags = () if typed else _flags(request.precision, library)
     _require_formats(request.precision, formats, library)
     if quantised:
         _require_symmetric(model, library)
-        graph.dequantise_biases(model)
+        qdq.dequantise_biases(model)
     scales = None if request.precision != "int8" or quantised else _scales(model, request, cache)
     if not typed:
         return Form(model=model, typed=False, flags=flags, scales=scales)
     if scales is not None:
-        scales = graph.steps(scales)
-        model = graph.quantise(model, scales, int8_input=request.input_dtype == "int8")
+        scales = qdq.steps(scales)
+        model = qdq.quantise(model, scales, int8_input=request.input_dtype == "int8")
     narrow: dict[str, Literal["fp16", "bf16"]] = {"fp16": "fp16", "bf16": "bf16", "int8": "fp16"}
     if request.precision in narrow and not (quantised and request.precision == "int8"):
         takes_it = narrow[request.precision] == request.input_dtype
-        model = graph.cast(model, narrow[request.precision], cast_inputs=not takes_it)
+        model = number_format.cast(model, narrow[request.precision], cast_inputs=not takes_it)
     if request.input_dtype == "fp16":
-        graph.take_half(model)
+        number_format.take_half(model)
     return Form(model=model, typed=True, scales=scales)
 
 
@@ -165,7 +165,7 @@ def _require_formats(precision: str, formats: tuple[str, ...], library: Library)
 
 
 def _require_symmetric(model: Any, library: Library) -> None:
-    shifted = graph.zero_points(model)
+    shifted = qdq.zero_points(model)
     if shifted:
         message = (
             f"quantises {shifted[0]} with a zero point other than 0, which {library.title} does not take: quantise to "

@@ -10,7 +10,7 @@ import onnx
 import onnxruntime
 import pytest
 
-from harness.backends.tensorrt import graph
+from harness.backends.tensorrt import graph, number_format, qdq
 from harness.backends.tensorrt.calibration import CalibrationCache, calibrate, read_cache
 from mlperf_registry.roots import package_file
 from mlperf_registry.schema.problem import ConfigError, NotReady
@@ -55,14 +55,14 @@ def test_scales_of_fewer_digits_and_none_are_read():
 
 def test_a_tensor_without_a_scale_is_known_and_not_quantised(cache):
     model = graph.load(MODEL)
-    dead = graph.quantised_inputs(model)[2]
+    dead = qdq.quantised_inputs(model)[2]
     lines = [f"{dead}: 0" if line.startswith(f"{dead}:") else line for line in cache.text().splitlines()]
     zeroed = CalibrationCache.parse("\n".join(lines), "it")
     zeroed.require_network(model, "it")
-    quantised = graph.quantise(model, zeroed.scales, int8_input=False)
+    quantised = qdq.quantise(model, zeroed.scales, int8_input=False)
     onnx.checker.check_model(quantised)
     read = {node.input[0] for node in quantised.graph.node if node.op_type == "QuantizeLinear"}
-    assert dead not in read and set(graph.quantised_inputs(graph.load(MODEL))) - {dead} <= read
+    assert dead not in read and set(qdq.quantised_inputs(graph.load(MODEL))) - {dead} <= read
 
 
 @pytest.mark.parametrize(
@@ -109,14 +109,14 @@ def test_a_mask_of_attention_leaves_a_cache_that_is_read_and_a_graph_that_runs(t
     found = CalibrationCache.parse(calibrate(path, [{"image": samples}], lambda message: None), "it")
     found.require_network(graph.load(path), "it")
     assert ("mask" in found.scales, "mask" in found.without) == (ranged, not ranged)
-    quantised = graph.quantise(graph.load(path), graph.steps(found.scales), int8_input=False)
+    quantised = qdq.quantise(graph.load(path), qdq.steps(found.scales), int8_input=False)
     assert [node.input[0] for node in quantised.graph.node if node.op_type == "QuantizeLinear"] == ["weights"]
     session = onnxruntime.InferenceSession(quantised.SerializeToString(), providers=["CPUExecutionProvider"])
     assert np.isfinite(session.run(None, {"image": samples})[0]).all()
 
 
 def test_scales_of_the_graph_are_within_what_fp16_holds():
-    assert graph.steps({"mask": 7.87e6, "some": 0.5, "tiny": 1e-9}) == {"mask": 65504.0, "some": 0.5, "tiny": 2**-14}
+    assert qdq.steps({"mask": 7.87e6, "some": 0.5, "tiny": 1e-9}) == {"mask": 65504.0, "some": 0.5, "tiny": 2**-14}
 
 
 def test_blank_lines_are_skipped():
@@ -158,25 +158,25 @@ def test_the_shipped_cache_is_of_the_mini(cache):
 def test_a_quantised_graph_keeps_its_accuracy(cache):
     samples = images(2000)
     exact = top1(graph.load(MODEL), samples)
-    quantised = graph.quantise(graph.load(MODEL), cache.scales, int8_input=False)
+    quantised = qdq.quantise(graph.load(MODEL), cache.scales, int8_input=False)
     onnx.checker.check_model(quantised)
     assert top1(quantised, samples) == pytest.approx(exact, abs=0.5)
-    half = graph.cast(graph.load(MODEL), "fp16", cast_inputs=True)
+    half = number_format.cast(graph.load(MODEL), "fp16", cast_inputs=True)
     onnx.checker.check_model(half)
     assert top1(half, samples) == pytest.approx(exact, abs=0.2)
 
 
 def test_an_int8_input_is_the_same_network(cache):
     samples = images(1000)
-    real = graph.quantise(graph.load(MODEL), cache.scales, int8_input=False)
-    integer = graph.quantise(graph.load(MODEL), cache.scales, int8_input=True)
+    real = qdq.quantise(graph.load(MODEL), cache.scales, int8_input=False)
+    integer = qdq.quantise(graph.load(MODEL), cache.scales, int8_input=True)
     steps = np.clip(np.rint(samples / np.float32(cache.scales["input"])), -128, 127).astype(np.int8)
     assert top1(integer, steps) == pytest.approx(top1(real, samples), abs=0.11)
 
 
 def test_a_network_that_quantises_itself_is_not_calibrated(cache, tmp_path):
     path = tmp_path / "quantised.onnx"
-    onnx.save(graph.quantise(graph.load(MODEL), cache.scales, int8_input=False), path)
+    onnx.save(qdq.quantise(graph.load(MODEL), cache.scales, int8_input=False), path)
     assert calibrate(path, [], lambda message: None) is None
 
 
@@ -185,7 +185,7 @@ def test_unread_outputs_and_what_makes_them_go():
     graph.keep_output(model, "label")
     assert [output.name for output in model.graph.output] == ["label"]
     graph.keep_output(model, "label")
-    graph.narrow_labels(model)
+    number_format.narrow_labels(model)
     assert model.graph.output[0].type.tensor_type.elem_type == onnx.TensorProto.INT32
     onnx.checker.check_model(model)
 
@@ -201,6 +201,6 @@ def test_a_batch_that_the_network_fixes_is_refused_where_another_is_asked_for():
 @pytest.mark.parametrize("values", [[1.0, -1.5, 3.14159, 1e-3]])
 def test_bf16_is_rounded_to_nearest(values):
     tensor = onnx.numpy_helper.from_array(np.array(values, np.float32), "w")
-    made = graph._narrowed(tensor, onnx.TensorProto.BFLOAT16)
+    made = number_format._narrowed(tensor, onnx.TensorProto.BFLOAT16)
     back = (np.frombuffer(made.raw_data, np.uint16).astype(np.uint32) << 16).view(np.float32)
     assert back == pytest.approx(values, rel=2**-8)

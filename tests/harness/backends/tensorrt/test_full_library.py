@@ -15,7 +15,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from harness.backends.tensorrt import graph
+from harness.backends.tensorrt import graph, qdq
 from harness.backends.tensorrt.calibration import CalibrationCache, read_cache
 from harness.backends.tensorrt.compile import compile_plan
 from harness.backends.tensorrt.gpu import Gpu
@@ -80,7 +80,7 @@ def on(*versions):
 def quantised(folder, kind=TensorProto.INT8):
     """A convolution with Q/DQ nodes around it, whose zero points are of a kind; returns its path."""
     if kind == TensorProto.INT8:
-        model = graph.quantise(graph.load(MINI), read_cache(str(MINI_CACHE)).scales, int8_input=False)
+        model = qdq.quantise(graph.load(MINI), read_cache(str(MINI_CACHE)).scales, int8_input=False)
     else:
         model = _one_convolution(kind)
     path = folder / "quantised.onnx"

@@ -8,7 +8,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from harness.backends.tensorrt import graph
+from harness.backends.tensorrt import graph, qdq
 from harness.backends.tensorrt.calibration import read_cache
 from harness.backends.tensorrt.inspection import read_inspection
 from mlperf_registry.schema.problem import ConfigError
@@ -30,7 +30,7 @@ def test_fp16_inputs_go_with_int8(build, tmp_path, by_graph):
     path = MINI
     if by_graph:
         path = tmp_path / "quantised.onnx"
-        onnx.save(graph.quantise(graph.load(MINI), read_cache(str(MINI_CACHE)).scales, int8_input=False), path)
+        onnx.save(qdq.quantise(graph.load(MINI), read_cache(str(MINI_CACHE)).scales, int8_input=False), path)
     _, record = build(path, builder__precision="int8", **HALF)
     assert record.inputs[0].dtype == "float16"
 

@@ -9,7 +9,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantType, quantize_static
 
-from harness.backends.tensorrt import graph
+from harness.backends.tensorrt import graph, qdq
 from harness.backends.tensorrt.inspection import read_inspection
 from mlperf_registry.schema.problem import ConfigError
 
@@ -99,7 +99,7 @@ def test_nvidias_own_quantisers_say_their_format(operators, formats):
         for kind, read, made in zip(operators, names, names[1:], strict=False)
     ]
     model = helper.make_model(helper.make_graph(nodes, "own", [], []))
-    assert graph.is_quantised(model) and graph.quantised_formats(model) == formats
+    assert qdq.is_quantised(model) and qdq.quantised_formats(model) == formats
 
 
 def answer(model) -> np.ndarray:
@@ -111,7 +111,7 @@ def answer(model) -> np.ndarray:
 def test_biases_in_float_are_the_same_biases(networks, kind):
     model = graph.load(networks[kind])
     before = answer(model)
-    graph.dequantise_biases(model)
+    qdq.dequantise_biases(model)
     onnx.checker.check_model(model)
     assert all(tensor.data_type != TensorProto.INT32 for tensor in model.graph.initializer)
     np.testing.assert_allclose(answer(model), before, rtol=1e-5, atol=1e-5)
@@ -122,7 +122,7 @@ def test_weights_that_are_listed_among_inputs_are_no_inputs_once_they_are_gone(n
     model.graph.input.extend(
         helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims) for tensor in model.graph.initializer
     )
-    graph.dequantise_biases(model)
+    qdq.dequantise_biases(model)
     assert [tensor.name for tensor in graph.inputs(model)] == ["image"]
     kept = {tensor.name for tensor in model.graph.initializer}
     assert {tensor.name for tensor in model.graph.input} < kept | {"image"}
@@ -141,7 +141,7 @@ def test_a_bias_whose_scales_lie_along_no_axis_stays_for_the_library_to_name(net
     biases = {tensor.name for tensor in model.graph.initializer if tensor.data_type == TensorProto.INT32}
     odd = next(node for node in model.graph.node if node.input[0] in biases and node.op_type == "DequantizeLinear")
     del odd.attribute[:]
-    graph.dequantise_biases(model)
+    qdq.dequantise_biases(model)
     left = [node for node in model.graph.node if node.op_type == "DequantizeLinear" and node.input[0] in biases]
     assert left == [odd]
 
