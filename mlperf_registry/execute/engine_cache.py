@@ -86,12 +86,12 @@ def get_engine(
     """
     key = key_of(expanded_key(recipe))
     if not force:
-        found = find_engine(folder, recipe)
+        found = _look_up(folder, recipe)
         if isinstance(found, Engine):  # without the lock: a cache that may only be read has its use
             return found
     folder.mkdir(parents=True, exist_ok=True)
     with _locked(folder / f".{key}{_LOCK_SUFFIX}", tell):
-        why = "a build was asked for" if force else find_engine(folder, recipe)
+        why = "a build was asked for" if force else _look_up(folder, recipe)
         if isinstance(why, Engine):  # another process was quicker
             return why
         _sweep(folder, key)

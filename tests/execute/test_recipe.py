@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 from importlib.metadata import version
@@ -22,6 +21,7 @@ from mlperf_registry.registry import Registry
 from mlperf_registry.schema.plugin import BackendPlugin
 from mlperf_registry.schema.problem import NotReady
 from mlperf_registry.structure import value_at
+from tests.file_rights import powerless
 
 
 def backend(**changes):
@@ -189,19 +189,6 @@ def test_nobody_is_told_to_install_what_could_not_run_here(make_workload):
     with pytest.raises(NotReady) as lacks:
         require_ready(workload, "It runs on a gpu, and there is none.")
     assert str(lacks.value) == "It runs on a gpu, and there is none."
-
-
-@contextlib.contextmanager
-def powerless():
-    """As a user whose rights end at modes of files, which root's do not."""
-    if os.geteuid() != 0:
-        yield
-        return
-    os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
 
 
 @pytest.fixture

@@ -9,8 +9,9 @@ from typing import Any
 
 from harness.backends.tensorrt.gpu import DeviceMemory, Gpu
 from mlperf_registry.schema.problem import NotReady, RunFailed
+from mlperf_registry.schema.quantity import BYTES
 
-_UNITS = {"GiB": 1 << 30, "MiB": 1 << 20, "KiB": 1 << 10}
+_UNITS = {unit: BYTES[unit] for unit in ("GiB", "MiB", "KiB")}
 
 
 def take_gpu(index: int, gpu: Gpu, wanted: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import resource
@@ -15,6 +14,7 @@ from harness.backends.tensorrt.builder import TensorRTBuilder
 from harness.backends.tensorrt.library import open_library
 from harness.backends.tensorrt.plan import load_plugins
 from mlperf_registry.schema.problem import NotReady, RunFailed
+from tests.file_rights import powerless
 from tests.harness.backends.tensorrt.mini_network import MINI, make_recipe
 
 compiled = pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler here, and it is optional")
@@ -131,19 +131,6 @@ def test_a_folder_is_no_plugin_library(build, tmp_path):
         build(builder__plugin_libraries=[str(tmp_path)])
     with pytest.raises(NotReady, match=r"builder\.plugin_libraries names \S+absent\.so, which is not there\."):
         build(builder__plugin_libraries=[str(tmp_path / "absent.so")])
-
-
-@contextlib.contextmanager
-def powerless():
-    """As a user whose rights end at modes of files, which root's do not."""
-    if os.geteuid() != 0:
-        yield
-        return
-    os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
 
 
 def test_a_library_that_may_not_be_read_is_said(tmp_path):
