@@ -19,6 +19,7 @@ from harness.backends.tell import Tell, silent
 from mlperf_registry.process import running
 from mlperf_registry.schema.engine import Recipe
 from mlperf_registry.schema.problem import MlperfError, NotReady, RunFailed, as_event, from_event
+from mlperf_registry.schema.sections.builder import batch_field
 from mlperf_registry.structure import structure, unstructure
 
 PLAN_FILE = "engine.plan"
@@ -161,9 +162,9 @@ def _cure(code: int, recipe: Recipe) -> str:
     """What to do about a child that a signal ended, a sentence and a blank; empty where nothing is known."""
     plugins = recipe.values.get("builder.plugin_libraries")
     if code == -signal.SIGKILL:
-        size = "gpu" if recipe.values.get("builder.dla_core") is None else "dla"
+        batch = batch_field(recipe.values.get("builder.dla_core"))
         return (
-            f"The system's memory has probably run out{_free_memory()}: lower builder.{size}_batch_size or "
+            f"The system's memory has probably run out{_free_memory()}: lower {batch} or "
             "runtime.gpu_inference_streams, or end what else takes memory. "
         )
     if code < 0 and plugins:

@@ -18,6 +18,7 @@ from mlperf_registry.atomic import write_json
 from mlperf_registry.schema.engine import Engine
 from mlperf_registry.schema.knob import knob
 from mlperf_registry.schema.problem import ConfigError, NotReady, RunFailed
+from mlperf_registry.schema.sections.builder import batch_field
 from mlperf_registry.structure import structure, unstructure
 
 RECORD_FILE = "plan.json"
@@ -118,7 +119,7 @@ class PlanRecord:
     @property
     def batch_field(self) -> str:
         """The field that says how many samples an execution has at most."""
-        return "builder.gpu_batch_size" if self.dla_core is None else "builder.dla_batch_size"
+        return batch_field(self.dla_core)
 
     @property
     def inputs(self) -> tuple[PlanTensor, ...]:

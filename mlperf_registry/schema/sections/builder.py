@@ -24,6 +24,11 @@ _TENSORRT = Applies(backends=TENSORRT)
 _NVIDIA = Applies(backends=NVIDIA)
 
 
+def batch_field(dla_core: int | None) -> str:
+    """Path of the field that holds an engine's batch size, for one that is built for a DLA, or for the GPU (None)."""
+    return "builder.gpu_batch_size" if dla_core is None else "builder.dla_batch_size"
+
+
 def _is_capability(value: float) -> bool:
     # An engine's key and record have it with one digit: two values must not share an engine.
     return 1 <= value <= 99 and float(f"{value:.1f}") == value
@@ -187,4 +192,4 @@ class Builder:
     @property
     def batch_field(self) -> str:
         """Path of the field that holds the batch sizes: engines built for a DLA have their own."""
-        return "builder.gpu_batch_size" if self.dla_core is None else "builder.dla_batch_size"
+        return batch_field(self.dla_core)
