@@ -100,8 +100,11 @@ def overlay(base: Tree, top: Tree, *, strict: bool = True, merge: Callable[[Tree
                 new = overlay(old, new, strict=strict) if merge is None else merge(old, new)
             elif strict and old is not None and (old.resolver is not None or type(old.value) is list):
                 raise OutsideDialect(f"{key}: a mapping over {old.value!r}")
-        elif strict and type(old) is dict and type(new.value) is list:
-            raise OutsideDialect(f"{key}: a list over a mapping", new)
+        elif strict and type(new.value) is list and old is not None:
+            if type(old) is dict:
+                raise OutsideDialect(f"{key}: a list over a mapping", new)
+            if old.resolver is not None:
+                raise OutsideDialect(f"{key}: a list over {old.value!r}", new)
         merged[key] = new
     return merged
 

@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -89,6 +89,7 @@ def test_each_leaf_knows_who_won(base: dict[str, Any], top: dict[str, Any]) -> N
 
 
 @settings(max_examples=800, deadline=None)
+@example(layers=[{"a": "${b}", "b": {}}, {"a": []}])
 @given(layers=st.lists(referring, min_size=1, max_size=3))
 def test_references_and_nulls_are_omegaconfs(layers: list[dict[str, Any]]) -> None:
     merged: Tree = {}
